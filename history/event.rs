@@ -48,7 +48,11 @@ pub enum Call {
     Generate,
     Txn(Vec<MicroOp>),
     /// A call whose meaning no checker of ours knows by name: kept, judged only by a spec that takes it.
-    Other { f: Box<str>, key: Value, value: Value },
+    Other {
+        f: Box<str>,
+        key: Value,
+        value: Value,
+    },
 }
 
 /// What was answered.
@@ -104,17 +108,54 @@ impl Outcome {
 /// One line of a history.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    Invoke { time: Nanos, process: Process, node: Option<NodeId>, call: Call, last: bool },
+    Invoke {
+        time: Nanos,
+        process: Process,
+        node: Option<NodeId>,
+        call: Call,
+        last: bool,
+    },
     /// `server`: the node whose reply this was, by its own word.
-    Complete { time: Nanos, process: Process, call: Call, outcome: Outcome, server: Option<NodeId> },
-    StrikeBegin { time: Nanos, id: u32, strike: Strike },
-    StrikeConfirmed { time: Nanos, id: u32, resolved: Resolved, effect: Effect },
-    HealBegin { time: Nanos, id: u32 },
-    HealConfirmed { time: Nanos, id: u32, effect: Effect },
+    Complete {
+        time: Nanos,
+        process: Process,
+        call: Call,
+        outcome: Outcome,
+        server: Option<NodeId>,
+    },
+    StrikeBegin {
+        time: Nanos,
+        id: u32,
+        strike: Strike,
+    },
+    StrikeConfirmed {
+        time: Nanos,
+        id: u32,
+        resolved: Resolved,
+        effect: Effect,
+    },
+    HealBegin {
+        time: Nanos,
+        id: u32,
+    },
+    HealConfirmed {
+        time: Nanos,
+        id: u32,
+        effect: Effect,
+    },
     /// What a node said of itself when asked.
-    Role { time: Nanos, node: NodeId, role: Box<str>, term: u64 },
+    Role {
+        time: Nanos,
+        node: NodeId,
+        role: Box<str>,
+        term: u64,
+    },
     /// Anything else worth keeping: phases, foreign nemesis rows.
-    Note { time: Nanos, f: Box<str>, value: Value },
+    Note {
+        time: Nanos,
+        f: Box<str>,
+        value: Value,
+    },
 }
 
 impl Event {
@@ -180,7 +221,9 @@ impl Call {
             | Call::Other { value: v, .. } => v.clone(),
             Call::Cas(_, old, new) => Value::List(vec![old.clone(), new.clone()]),
             Call::Txn(ops) => micro_ops_value(ops),
-            Call::Read(_) | Call::Dequeue(_) | Call::Acquire(_) | Call::Release(_) | Call::Generate => Value::Null,
+            Call::Read(_) | Call::Dequeue(_) | Call::Acquire(_) | Call::Release(_) | Call::Generate => {
+                Value::Null
+            }
         }
     }
 

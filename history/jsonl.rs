@@ -206,8 +206,12 @@ fn nemesis_line(event: &Event) -> io::Result<(Cow<'_, str>, serde_json::Value)> 
             ("strike-confirmed".into(), json!({"id": id, "resolved": resolved, "effect": effect}))
         }
         Event::HealBegin { id, .. } => ("heal".into(), json!({"id": id})),
-        Event::HealConfirmed { id, effect, .. } => ("heal-confirmed".into(), json!({"id": id, "effect": effect})),
-        Event::Role { node, role, term, .. } => ("role".into(), json!({"node": node, "role": role, "term": term})),
+        Event::HealConfirmed { id, effect, .. } => {
+            ("heal-confirmed".into(), json!({"id": id, "effect": effect}))
+        }
+        Event::Role { node, role, term, .. } => {
+            ("role".into(), json!({"node": node, "role": role, "term": term}))
+        }
         Event::Note { f, value, .. } => (f.as_ref().into(), value.to_json()),
         Event::Invoke { .. } | Event::Complete { .. } => unreachable!("client events have their own shape"),
     })
@@ -261,10 +265,14 @@ pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, R
         reader.number += 1;
         total += n as u64;
         if line.len() > options.limits.line {
-            return Err(reader.error(0, format!("limit reached: a line of over {} bytes", options.limits.line)));
+            return Err(
+                reader.error(0, format!("limit reached: a line of over {} bytes", options.limits.line))
+            );
         }
         if total > options.limits.bytes {
-            return Err(reader.error(0, format!("limit reached: a file of over {} bytes", options.limits.bytes)));
+            return Err(
+                reader.error(0, format!("limit reached: a file of over {} bytes", options.limits.bytes))
+            );
         }
         reader.line(&line)?;
     }
@@ -348,7 +356,8 @@ impl Reader<'_> {
     fn header(&mut self, text: &[u8]) -> Result<(), ReadError> {
         let header: Header = self.parse(text)?;
         if header.schism > SCHEMA {
-            let what = format!("written by a newer schism: schema {}, this one reads up to {SCHEMA}", header.schism);
+            let what =
+                format!("written by a newer schism: schema {}, this one reads up to {SCHEMA}", header.schism);
             return Err(self.error(1, what));
         }
         for name in &header.nodes {
@@ -402,7 +411,10 @@ impl Reader<'_> {
             Value::Text(t) => Error(t),
             other => Error::new(other.to_string()),
         };
-        let asked = || Call::from_parts(f, key.clone(), value.clone()).or_else(|_| Call::from_parts(f, key.clone(), Value::Null));
+        let asked = || {
+            Call::from_parts(f, key.clone(), value.clone())
+                .or_else(|_| Call::from_parts(f, key.clone(), Value::Null))
+        };
         let (call, outcome) = match kind {
             "ok" => {
                 let call = self.answered(f, &key, &value).map_err(bad)?;
@@ -410,7 +422,8 @@ impl Reader<'_> {
                 (call, Outcome::Ok(reply))
             }
             "fail" => {
-                let refused = f == "cas" && (error.word() == "mismatch" || self.options.any_failed_cas_is_mismatch);
+                let refused =
+                    f == "cas" && (error.word() == "mismatch" || self.options.any_failed_cas_is_mismatch);
                 let outcome = if refused { Outcome::Ok(Reply::Mismatch) } else { Outcome::Fail(error) };
                 (asked().map_err(bad)?, outcome)
             }
@@ -459,16 +472,20 @@ impl Reader<'_> {
             role: Box<str>,
             term: u64,
         }
-        let event = match f {
-            _ if !self.own => None,
-            "strike" => own(raw).map(|Begin { id, strike }| Event::StrikeBegin { time, id, strike }),
-            "strike-confirmed" => own(raw)
-                .map(|Confirmed { id, resolved, effect }| Event::StrikeConfirmed { time, id, resolved, effect }),
-            "heal" => own(raw).map(|Heal { id }| Event::HealBegin { time, id }),
-            "heal-confirmed" => own(raw).map(|Healed { id, effect }| Event::HealConfirmed { time, id, effect }),
-            "role" => own(raw).map(|Role { node, role, term }| Event::Role { time, node, role, term }),
-            _ => None,
-        };
+        let event =
+            match f {
+                _ if !self.own => None,
+                "strike" => own(raw).map(|Begin { id, strike }| Event::StrikeBegin { time, id, strike }),
+                "strike-confirmed" => own(raw).map(|Confirmed { id, resolved, effect }| {
+                    Event::StrikeConfirmed { time, id, resolved, effect }
+                }),
+                "heal" => own(raw).map(|Heal { id }| Event::HealBegin { time, id }),
+                "heal-confirmed" => {
+                    own(raw).map(|Healed { id, effect }| Event::HealConfirmed { time, id, effect })
+                }
+                "role" => own(raw).map(|Role { node, role, term }| Event::Role { time, node, role, term }),
+                _ => None,
+            };
         match event {
             Some(event) => Ok(event),
             None => Ok(Event::Note { time, f: f.into(), value: self.value(line.value)? }),

@@ -17,6 +17,7 @@ mod value;
 pub use event::{Call, Error, Event, MicroOp, Nanos, NodeId, Outcome, Process, Reply};
 pub use fault::{Cut, Effect, Fault, Resolved, Strike, Who};
 pub use record::{
-    Builder, Completeness, History, Malformed, Note, Op, OpId, OutcomeKind, ReplyId, RoleChange, StrikeRecord, View,
+    Builder, Completeness, History, Malformed, Note, Op, OpId, OutcomeKind, ReplyId, RoleChange,
+    StrikeRecord, View,
 };
 pub use value::{Interner, Value, ValueId};

@@ -4,7 +4,9 @@
 //! malformed; what comes out of [`Builder::finish`] needs no further checks by anyone.
 //! An op costs 40 bytes beyond its distinct values. Not a parser: readers call the builder.
 
-use crate::event::{Call, Error, Event, MicroOp, Nanos, NodeId, Outcome, Process, Reply, micro_ops, micro_ops_value};
+use crate::event::{
+    Call, Error, Event, MicroOp, Nanos, NodeId, Outcome, Process, Reply, micro_ops, micro_ops_value,
+};
 use crate::fault::{Effect, Resolved, Strike};
 use crate::value::{Interner, Value, ValueId};
 use std::collections::{BTreeMap, HashMap};
@@ -65,7 +67,10 @@ impl fmt::Display for Malformed {
                 write!(f, "time goes backwards: {to} ns after {from} ns; one monotonic clock is expected")
             }
             Malformed::OtherCall { invoked, completed } => {
-                write!(f, "completion of another call: the open invocation is {invoked:?}, this completes {completed:?}")
+                write!(
+                    f,
+                    "completion of another call: the open invocation is {invoked:?}, this completes {completed:?}"
+                )
             }
             Malformed::UnknownType(t) => write!(f, "unknown type {t:?}: expected invoke, ok, fail or info"),
             Malformed::BadValue(why) => f.write_str(why),
@@ -152,7 +157,8 @@ struct Row {
 
 /// The functions known by number; others follow in `History::others`.
 const KNOWN: [&str; 12] = [
-    "read", "write", "cas", "add", "remove", "append", "enqueue", "dequeue", "acquire", "release", "generate", "txn",
+    "read", "write", "cas", "add", "remove", "append", "enqueue", "dequeue", "acquire", "release",
+    "generate", "txn",
 ];
 const CAS: u8 = 2;
 const TXN: u8 = 11;
@@ -307,8 +313,11 @@ impl<'h> Op<'h> {
             Some((old, new)) => Value::List(vec![h.value(old), h.value(new)]),
             None => h.value(self.row.arg),
         };
-        Call::from_parts(self.f(), key.clone(), value.clone())
-            .unwrap_or_else(|_| Call::Other { f: self.f().into(), key, value })
+        Call::from_parts(self.f(), key.clone(), value.clone()).unwrap_or_else(|_| Call::Other {
+            f: self.f().into(),
+            key,
+            value,
+        })
     }
 
     pub fn outcome(&self) -> Outcome {
@@ -331,7 +340,16 @@ impl<'h> Op<'h> {
 
 impl fmt::Debug for Op<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} p{} {} {:?} [{}..{}]", self.id.0, self.row.process, self.call(), self.outcome(), self.inv(), self.res())
+        write!(
+            f,
+            "#{} p{} {} {:?} [{}..{}]",
+            self.id.0,
+            self.row.process,
+            self.call(),
+            self.outcome(),
+            self.inv(),
+            self.res()
+        )
     }
 }
 
@@ -464,7 +482,9 @@ impl Builder {
         self.advance(event.time())?;
         let position = self.history.events;
         match event {
-            Event::Invoke { time, process, node, call, last } => self.invoke(*time, *process, *node, call, *last, line)?,
+            Event::Invoke { time, process, node, call, last } => {
+                self.invoke(*time, *process, *node, call, *last, line)?
+            }
             Event::Complete { time, process, call, outcome, server } => {
                 self.complete(*time, *process, call, outcome, *server, line)?
             }
@@ -480,10 +500,15 @@ impl Builder {
                 self.strike(*id)?.confirmed = Some((*time, resolved.clone(), effect.clone()));
             }
             Event::HealBegin { time, id } => self.strike(*id)?.heal_begun = Some(*time),
-            Event::HealConfirmed { time, id, effect } => self.strike(*id)?.healed = Some((*time, effect.clone())),
-            Event::Role { time, node, role, term } => {
-                self.history.roles.push(RoleChange { time: *time, node: *node, role: role.clone(), term: *term })
+            Event::HealConfirmed { time, id, effect } => {
+                self.strike(*id)?.healed = Some((*time, effect.clone()))
             }
+            Event::Role { time, node, role, term } => self.history.roles.push(RoleChange {
+                time: *time,
+                node: *node,
+                role: role.clone(),
+                term: *term,
+            }),
             Event::Note { time, f, value } => {
                 self.history.notes.push(Note { time: *time, f: f.clone(), value: value.clone(), position })
             }
@@ -521,7 +546,8 @@ impl Builder {
                 h.others.len() - 1
             }
         };
-        u8::try_from(at + KNOWN.len()).map_err(|_| Malformed::TooMany { what: "different functions", limit: 243 })
+        u8::try_from(at + KNOWN.len())
+            .map_err(|_| Malformed::TooMany { what: "different functions", limit: 243 })
     }
 
     fn argument(&mut self, call: &Call) -> ValueId {

@@ -92,7 +92,7 @@ mod tests {
         assert_ne!(Rng::new(7, "plan").u64(), Rng::new(7, "calls").u64());
         assert_ne!(Rng::new(7, "plan").u64(), Rng::new(8, "plan").u64());
     }
-    const GOLDEN: [u64; 3] = [0, 0, 0];
+    const GOLDEN: [u64; 3] = [265, 792, 222];
 
     #[test]
     fn samplers_stay_in_their_ranges() {

@@ -59,7 +59,11 @@ fn op(line: &str, builder: &mut Builder) -> Result<(Edge, Option<Edge>), String>
     let [process, f, rest @ ..] = words.as_slice() else {
         return Err("expected `p0 read x 1 |--|`".into());
     };
-    let process = process.strip_prefix('p').unwrap_or(process).parse().map_err(|_| format!("bad process {process:?}"))?;
+    let process = process
+        .strip_prefix('p')
+        .unwrap_or(process)
+        .parse()
+        .map_err(|_| format!("bad process {process:?}"))?;
     let (call, reply) = call(f, rest)?;
     let outcome = match line.as_bytes()[close] {
         b'|' => Outcome::Ok(reply),
@@ -147,4 +151,3 @@ pub fn litmus(text: &str) -> Result<History, String> {
     }
     parse(&lines)
 }
-

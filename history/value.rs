@@ -85,7 +85,9 @@ impl Value {
             },
             J::String(s) => Value::text(s),
             J::Array(a) => Value::List(a.iter().map(Value::from_json).collect()),
-            J::Object(o) => Value::Map(o.iter().map(|(k, v)| (Value::text(k), Value::from_json(v))).collect()),
+            J::Object(o) => {
+                Value::Map(o.iter().map(|(k, v)| (Value::text(k), Value::from_json(v))).collect())
+            }
         }
     }
 
@@ -169,7 +171,12 @@ impl From<&str> for Value {
     }
 }
 
-fn sequence<'a>(f: &mut fmt::Formatter<'_>, open: &str, v: impl Iterator<Item = &'a Value>, close: &str) -> fmt::Result {
+fn sequence<'a>(
+    f: &mut fmt::Formatter<'_>,
+    open: &str,
+    v: impl Iterator<Item = &'a Value>,
+    close: &str,
+) -> fmt::Result {
     f.write_str(open)?;
     for (i, x) in v.enumerate() {
         if i > 0 {
