@@ -4,6 +4,7 @@
 //! *unknown* with its reason when that is spent. Not here: what a workload needs as minimum evidence
 //! (`workloads/`), how a verdict is drawn (`src/report`).
 
+pub mod linearizable;
 pub mod verdict;
 
 pub use verdict::{

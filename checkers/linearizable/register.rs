@@ -1,0 +1,378 @@
+//! Registers whose values are unique: decided, with an order, by one sort.
+//!
+//! A *cluster* is a value with the op that produced it and the ops that saw it; a successful cas glues the cluster
+//! of its new value directly behind that of the value it expected, so clusters form *blocks*. Block A must precede
+//! block B when some op of A completed before some op of B was invoked. Linearizable iff no two blocks must each
+//! precede the other, and then the order by `lo + hi` (first completion, last invocation) is one.
+//! Sources: Gibbons and Korach, *Testing shared memories*, SIAM J. Comput. 1997, §4; the glued blocks and the sort
+//! key are ours, compared with brute force. Not here: values written twice, which need the search.
+
+use super::hash::Map;
+use super::objects::{Register, RegisterCall as Call, RegisterReply as Reply};
+use super::spec::{Spec, Timed};
+use history::ValueId;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// An order of indices, or the ops that contradict each other (every producer of their values is among them).
+pub type Decision = Result<Vec<usize>, Vec<usize>>;
+
+/// `None` where a value was produced twice, or where only a refused cas stands in the way. O(n log n).
+pub fn decide(spec: &Register, ops: &[Timed<Register>]) -> Option<Decision> {
+    let mut clusters = Clusters::collect(spec, ops)?;
+    if let Some(core) = clusters.impossible(ops) {
+        return Some(Err(core));
+    }
+    let mut blocks = match clusters.blocks(ops) {
+        Ok(blocks) => blocks,
+        Err(core) => return Some(Err(core)),
+    };
+    blocks.sort_by_key(|b| (b.lo + b.hi, b.lo));
+    let mut latest: Option<usize> = None;
+    for (i, block) in blocks.iter().enumerate() {
+        if let Some(before) = latest.filter(|j| blocks[*j].hi > block.lo) {
+            return Some(Err(clusters.clash(&blocks[before], block, ops)));
+        }
+        if latest.is_none_or(|j| blocks[j].hi < block.hi) {
+            latest = Some(i);
+        }
+    }
+    let mut order = Vec::with_capacity(ops.len());
+    for block in &blocks {
+        for c in &block.chain {
+            let cluster = &mut clusters.all[*c];
+            order.extend(cluster.producer);
+            cluster.seen.sort_by_key(|i| ops[*i].inv);
+            order.extend_from_slice(&cluster.seen);
+        }
+    }
+    match clusters.refused.is_empty() {
+        true => Some(Ok(order)),
+        false => place_refused(spec, ops, order, &clusters.refused).map(Ok),
+    }
+}
+
+/// A value: who made it and who saw it. `lo` is the first completion among them, `hi` the last invocation.
+struct Cluster {
+    producer: Option<usize>,
+    /// Reads, and cas that change nothing. A cas away from the value belongs to the cluster of its new value.
+    seen: Vec<usize>,
+    /// The cluster that a successful cas left for this one.
+    from: Option<usize>,
+    /// Successful cas from here.
+    next: Vec<usize>,
+    lo: i64,
+    hi: i64,
+}
+
+struct Clusters {
+    all: Vec<Cluster>,
+    refused: Vec<usize>,
+}
+
+struct Block {
+    chain: Vec<usize>,
+    lo: i64,
+    hi: i64,
+}
+
+impl Clusters {
+    fn collect(spec: &Register, ops: &[Timed<Register>]) -> Option<Clusters> {
+        let mut of: Map<ValueId, usize> = Map::default();
+        let mut all: Vec<Cluster> = Vec::new();
+        let mut at = |v: ValueId, all: &mut Vec<Cluster>| {
+            *of.entry(v).or_insert_with(|| {
+                all.push(Cluster {
+                    producer: None,
+                    seen: Vec::new(),
+                    from: None,
+                    next: Vec::new(),
+                    lo: i64::MAX,
+                    hi: i64::MIN,
+                });
+                all.len() - 1
+            })
+        };
+        let first = at(spec.init, &mut all);
+        (all[first].lo, all[first].hi) = (-1, -1);
+        let mut refused = Vec::new();
+        for (i, op) in ops.iter().enumerate() {
+            let c = match (op.call, op.reply) {
+                (Call::Cas(..), Some(Reply::Mismatch)) => {
+                    refused.push(i);
+                    continue;
+                }
+                (Call::Read, Some(Reply::Value(v))) => at(v, &mut all),
+                (Call::Read, _) => continue,
+                (Call::Cas(v, w), reply) if v == w => match reply {
+                    Some(_) => at(v, &mut all),
+                    None => continue,
+                },
+                (Call::Write(v) | Call::Cas(_, v), _) => {
+                    let c = at(v, &mut all);
+                    if c == first || all[c].producer.is_some() {
+                        return None;
+                    }
+                    all[c].producer = Some(i);
+                    c
+                }
+            };
+            if all[c].producer != Some(i) {
+                all[c].seen.push(i);
+            }
+            all[c].lo = all[c].lo.min(op.res as i64);
+            all[c].hi = all[c].hi.max(op.inv as i64);
+        }
+        // Who was left for whom: only now is every producer known. Infos that nobody needs are not in the order.
+        let mut clusters = Clusters { all, refused };
+        clusters.link(ops, &of);
+        Some(clusters)
+    }
+
+    fn link(&mut self, ops: &[Timed<Register>], of: &Map<ValueId, usize>) {
+        let certain = |c: &Cluster| c.producer.is_some_and(|i| ops[i].is_ok()) || !c.seen.is_empty();
+        let mut todo: Vec<usize> =
+            (0..self.all.len()).filter(|c| *c == 0 || certain(&self.all[*c])).collect();
+        let mut needed = vec![false; self.all.len()];
+        todo.iter().for_each(|c| needed[*c] = true);
+        while let Some(c) = todo.pop() {
+            let Some(Call::Cas(old, _)) = self.all[c].producer.map(|i| ops[i].call) else { continue };
+            // A value that nobody is known to have had: an empty cluster, refused as impossible below.
+            let from = of.get(&old).copied().unwrap_or_else(|| {
+                self.all.push(Cluster {
+                    producer: None,
+                    seen: Vec::new(),
+                    from: None,
+                    next: Vec::new(),
+                    lo: i64::MAX,
+                    hi: i64::MIN,
+                });
+                needed.push(true);
+                self.all.len() - 1
+            });
+            self.all[c].from = Some(from);
+            self.all[from].next.push(c);
+            if !std::mem::replace(&mut needed[from], true) {
+                todo.push(from);
+            }
+        }
+        for (c, cluster) in self.all.iter_mut().enumerate() {
+            if !needed[c] {
+                cluster.producer = None;
+            }
+        }
+    }
+
+    fn exists(&self, c: usize) -> bool {
+        c == 0 || self.all[c].producer.is_some()
+    }
+
+    /// A value that nobody wrote, one seen before it was written, or two successful cas from one value.
+    fn impossible(&mut self, ops: &[Timed<Register>]) -> Option<Vec<usize>> {
+        for (c, cluster) in self.all.iter_mut().enumerate() {
+            cluster.next.sort_by_key(|d| *d);
+            let users = cluster.seen.iter().copied();
+            match cluster.producer {
+                None if c != 0 => {
+                    if let Some(seen) = users.min_by_key(|s| ops[*s].res) {
+                        return Some(vec![seen]);
+                    }
+                }
+                Some(p) => {
+                    if let Some(seen) = users.filter(|s| ops[*s].res < ops[p].inv).min_by_key(|s| ops[*s].res)
+                    {
+                        return Some(vec![p, seen]);
+                    }
+                }
+                None => {}
+            }
+        }
+        for c in 0..self.all.len() {
+            let cas: Vec<usize> = self.all[c].next.iter().filter_map(|d| self.all[*d].producer).collect();
+            if !cas.is_empty() && !self.exists(c) {
+                return Some(self.with_users(&[cas[0]], ops));
+            }
+            if cas.len() > 1 {
+                let mut core = self.with_users(&[cas[0], cas[1]], ops);
+                core.extend(self.all[c].producer);
+                return Some(tidy(core));
+            }
+        }
+        None
+    }
+
+    /// The ops that prove that info cas did happen: somebody who saw each new value.
+    fn with_users(&self, cas: &[usize], ops: &[Timed<Register>]) -> Vec<usize> {
+        let mut core = cas.to_vec();
+        for i in cas {
+            let mut c = self.all.iter().position(|c| c.producer == Some(*i));
+            // Bounded: a ring of cas would be walked for ever.
+            for _ in 0..self.all.len() {
+                let Some((at, p)) = c.and_then(|at| Some((at, self.all[at].producer?))) else { break };
+                core.push(p);
+                if ops[p].is_ok() {
+                    break;
+                }
+                if let Some(seen) = self.all[at].seen.first() {
+                    core.push(*seen);
+                    break;
+                }
+                c = self.all[at].next.first().copied();
+            }
+        }
+        tidy(core)
+    }
+
+    /// Chains of clusters from each root; an error where a chain contradicts itself.
+    fn blocks(&self, ops: &[Timed<Register>]) -> Result<Vec<Block>, Vec<usize>> {
+        let mut blocks = Vec::new();
+        let mut reached = vec![false; self.all.len()];
+        for root in (0..self.all.len()).filter(|c| self.exists(*c) && self.all[*c].from.is_none()) {
+            let mut block = Block { chain: Vec::new(), lo: i64::MAX, hi: i64::MIN };
+            let mut at = Some(root);
+            while let Some(c) = at {
+                let cluster = &self.all[c];
+                if cluster.lo < block.hi {
+                    block.chain.push(c);
+                    return Err(self.broken_chain(&block.chain, ops));
+                }
+                reached[c] = true;
+                block.chain.push(c);
+                block.lo = block.lo.min(cluster.lo);
+                block.hi = block.hi.max(cluster.hi);
+                at = cluster.next.first().copied();
+            }
+            blocks.push(block);
+        }
+        // What no root leads to is a ring of cas that only follow each other.
+        match (0..self.all.len()).find(|c| self.exists(*c) && !reached[*c]) {
+            Some(c) => Err(self.ring(c)),
+            None => Ok(blocks),
+        }
+    }
+
+    fn broken_chain(&self, chain: &[usize], ops: &[Timed<Register>]) -> Vec<usize> {
+        let Some((last, before)) = chain.split_last() else { return Vec::new() };
+        let early = self.first_done(&[*last], ops);
+        let late = self.last_begun(before, ops);
+        let from = before.iter().position(|c| self.ops_of(*c).any(|i| Some(i) == late)).unwrap_or(0);
+        let mut core: Vec<usize> = chain[from..].iter().filter_map(|c| self.all[*c].producer).collect();
+        core.extend(early.into_iter().chain(late));
+        tidy(core)
+    }
+
+    fn ring(&self, start: usize) -> Vec<usize> {
+        let (mut core, mut c) = (Vec::new(), start);
+        loop {
+            core.extend(self.all[c].producer);
+            core.extend(self.all[c].seen.first());
+            match self.all[c].from {
+                Some(from) if from != start => c = from,
+                _ => break,
+            }
+        }
+        tidy(core)
+    }
+
+    fn ops_of(&self, c: usize) -> impl Iterator<Item = usize> + '_ {
+        self.all[c].producer.into_iter().chain(self.all[c].seen.iter().copied())
+    }
+
+    fn first_done(&self, chain: &[usize], ops: &[Timed<Register>]) -> Option<usize> {
+        chain.iter().flat_map(|c| self.ops_of(*c)).min_by_key(|i| ops[*i].res)
+    }
+
+    fn last_begun(&self, chain: &[usize], ops: &[Timed<Register>]) -> Option<usize> {
+        chain.iter().flat_map(|c| self.ops_of(*c)).max_by_key(|i| ops[*i].inv)
+    }
+
+    /// Two blocks that must each precede the other: the ops that say so and the chains between them.
+    fn clash(&self, a: &Block, b: &Block, ops: &[Timed<Register>]) -> Vec<usize> {
+        let mut core = Vec::new();
+        for block in [a, b] {
+            let ends = [self.first_done(&block.chain, ops), self.last_begun(&block.chain, ops)];
+            let at =
+                |i: Option<usize>| block.chain.iter().position(|c| self.ops_of(*c).any(|j| Some(j) == i));
+            let initial = block.chain.first() == Some(&0);
+            let (from, to) = match (at(ends[0]), at(ends[1])) {
+                (Some(x), Some(y)) => (if initial { 0 } else { x.min(y) }, x.max(y)),
+                (Some(x), None) | (None, Some(x)) => (0, x),
+                (None, None) => (0, 0),
+            };
+            core.extend(block.chain[from..=to].iter().filter_map(|c| self.all[*c].producer));
+            core.extend(ends.into_iter().flatten());
+        }
+        tidy(core)
+    }
+}
+
+fn tidy(mut core: Vec<usize>) -> Vec<usize> {
+    core.sort_unstable();
+    core.dedup();
+    core
+}
+
+/// Puts each refused cas where the value differs from what it expected. `None` if one finds no place in this order;
+/// another order might still serve it.
+fn place_refused(
+    spec: &Register,
+    ops: &[Timed<Register>],
+    order: Vec<usize>,
+    refused: &[usize],
+) -> Option<Vec<usize>> {
+    // Gap g is the space before order[g]. An op may stand there if nothing before it was invoked after its
+    // completion and nothing behind it completed before its invocation.
+    let n = order.len();
+    let mut values = Vec::with_capacity(n + 1);
+    let mut latest = Vec::with_capacity(n + 1);
+    let (mut state, mut inv) = (spec.init, 0);
+    for i in &order {
+        values.push(state);
+        latest.push(inv);
+        state = spec.step(&state, &ops[*i].call, ops[*i].reply.as_ref())?;
+        inv = inv.max(ops[*i].inv);
+    }
+    values.push(state);
+    latest.push(inv);
+    let mut soonest = vec![u32::MAX; n + 1];
+    for g in (0..n).rev() {
+        soonest[g] = soonest[g + 1].min(ops[order[g]].res);
+    }
+    // From each gap to the next one where the value is another.
+    let mut other = vec![n + 1; n + 1];
+    for g in (0..n).rev() {
+        other[g] = if values[g + 1] != values[g] { g + 1 } else { other[g + 1] };
+    }
+    // In order of invocation, each as early as it fits, but not before a refused one that completed before it began.
+    let mut refused = refused.to_vec();
+    refused.sort_by_key(|i| ops[*i].inv);
+    let mut done: BinaryHeap<Reverse<(u32, usize)>> = BinaryHeap::new();
+    let mut floor = 0;
+    let mut placed: Vec<(usize, u32, usize)> = Vec::with_capacity(refused.len());
+    for i in &refused {
+        let Call::Cas(expected, _) = ops[*i].call else { return None };
+        while let Some(Reverse((_, gap))) = done.peek().filter(|d| d.0.0 < ops[*i].inv) {
+            floor = floor.max(*gap);
+            done.pop();
+        }
+        let from = soonest.partition_point(|res| *res < ops[*i].inv).max(floor);
+        let gap = if values[from] != expected { from } else { other[from] };
+        if gap > n || latest[gap] > ops[*i].res {
+            return None;
+        }
+        done.push(Reverse((ops[*i].res, gap)));
+        placed.push((gap, ops[*i].inv, *i));
+    }
+    placed.sort_unstable();
+    let mut merged = Vec::with_capacity(ops.len());
+    let mut next = placed.into_iter().peekable();
+    for (g, op) in order.iter().copied().chain(std::iter::once(usize::MAX)).enumerate() {
+        while let Some((_, _, i)) = next.next_if(|(gap, _, _)| *gap == g) {
+            merged.push(i);
+        }
+        if op != usize::MAX {
+            merged.push(op);
+        }
+    }
+    Some(merged)
+}

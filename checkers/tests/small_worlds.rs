@@ -1,0 +1,136 @@
+//! Exact counts over every small history: the numbers that three independent algorithms agreed on.
+
+mod common;
+
+use checkers::linearizable::objects::*;
+use checkers::linearizable::spec::{Spec, Timed};
+use checkers::linearizable::{dfs, oracle, preprocess, reference, register, replay};
+use common::{cas_types, register_types, v, worlds};
+
+fn dfs_says<S: Spec>(spec: &S, ops: &[Timed<S>]) -> bool {
+    match dfs::search(spec, ops, &dfs::Limits::default()).answer {
+        dfs::Answer::Yes(order) => {
+            assert_eq!(replay::replay(spec, ops, &order), Ok(()), "{ops:?}");
+            true
+        }
+        dfs::Answer::No => false,
+        dfs::Answer::Spent(why) => panic!("{why:?}: {ops:?}"),
+    }
+}
+
+/// Linearizable and all, by the oracle; every engine has to agree on every one.
+fn count<S: Spec>(
+    spec: &S,
+    n: usize,
+    types: &[(S::Call, Option<S::Reply>)],
+    also: impl Fn(&[Timed<S>], bool),
+) -> (u64, u64) {
+    let (mut good, mut all) = (0, 0);
+    worlds(n, types, |ops: &[Timed<S>]| {
+        let truth = oracle::linearizable(spec, ops).unwrap();
+        assert_eq!(dfs_says(spec, ops), truth, "dfs: {ops:?}");
+        let needed: Vec<_> = preprocess::needed(spec, ops).into_iter().map(|i| ops[i].clone()).collect();
+        assert_eq!(dfs_says(spec, &needed), truth, "without unneeded infos: {ops:?}");
+        if n < 4 {
+            assert_eq!(
+                reference::linearizable(spec, ops, 1 << 20, 1 << 20),
+                Some(truth),
+                "reference: {ops:?}"
+            );
+        }
+        also(ops, truth);
+        good += truth as u64;
+        all += 1;
+    });
+    (good, all)
+}
+
+fn count_register(n: usize, types: &[common::RegisterType]) -> (u64, u64) {
+    let spec = Register::default();
+    count(&spec, n, types, |ops, truth| {
+        let needed: Vec<_> = preprocess::needed(&spec, ops).into_iter().map(|i| ops[i].clone()).collect();
+        match register::decide(&spec, &needed) {
+            Some(Ok(order)) => {
+                assert!(truth, "decider says yes: {ops:?}");
+                assert_eq!(replay::replay(&spec, &needed, &order), Ok(()), "{ops:?}");
+            }
+            Some(Err(core)) => {
+                assert!(!truth, "decider says no: {ops:?}");
+                let core: Vec<_> = core.iter().map(|i| needed[*i].clone()).collect();
+                assert_eq!(oracle::linearizable(&spec, &core), Some(false), "core {core:?} of {ops:?}");
+            }
+            None => {}
+        }
+    })
+}
+
+#[test]
+fn register() {
+    let types = register_types();
+    let counts: Vec<_> = (1..=4).map(|n| count_register(n, &types)).collect();
+    assert_eq!(counts, [(5, 7), (93, 147), (3_055, 5_145), (145_007, 252_105)]);
+}
+
+#[test]
+fn cas_register() {
+    let types = cas_types();
+    let counts: Vec<_> = (1..=3).map(|n| count_register(n, &types)).collect();
+    assert_eq!(counts, [(8, 12), (262, 432), (14_762, 25_920)]);
+}
+
+#[test]
+#[ignore = "slow: two million histories"]
+fn cas_register_of_four_ops() {
+    assert_eq!(count_register(4, &cas_types()), (1_162_982, 2_177_280));
+}
+
+#[test]
+fn queue() {
+    use QueueCall::*;
+    use QueueReply::*;
+    let types = [
+        (Enqueue(v(1)), Some(Done)),
+        (Enqueue(v(2)), Some(Done)),
+        (Enqueue(v(1)), None),
+        (Dequeue, Some(Took(v(1)))),
+        (Dequeue, Some(Took(v(2)))),
+        (Dequeue, Some(Empty)),
+        (Dequeue, None),
+    ];
+    let counts: Vec<_> = (1..=4).map(|n| count(&Queue, n, &types, |_, _| {})).collect();
+    assert_eq!(counts, [(5, 7), (88, 147), (2_702, 5_145), (121_109, 252_105)]);
+}
+
+#[test]
+fn counter() {
+    use CounterCall::*;
+    use CounterReply::*;
+    let types = [
+        (Add(1), Some(Done)),
+        (Add(1), None),
+        (Add(-1), Some(Done)),
+        (Read, Some(Sum(0))),
+        (Read, Some(Sum(1))),
+        (Read, Some(Sum(2))),
+    ];
+    let counts: Vec<_> = (1..=4).map(|n| count(&Counter, n, &types, |_, _| {})).collect();
+    assert_eq!(counts, [(4, 6), (56, 108), (1_494, 3_240), (59_975, 136_080)]);
+}
+
+#[test]
+fn set_element() {
+    use ElementCall::*;
+    use ElementReply::*;
+    let types = [
+        (Add, Some(Was(false))),
+        (Add, Some(Was(true))),
+        (Add, None),
+        (Remove, Some(Was(true))),
+        (Remove, Some(Was(false))),
+        (Remove, None),
+        (Has, Some(Was(true))),
+        (Has, Some(Was(false))),
+    ];
+    let counts: Vec<_> = (1..=3).map(|n| count(&Element, n, &types, |_, _| {})).collect();
+    assert_eq!(counts, [(5, 8), (100, 192), (3_773, 7_680)]);
+}
