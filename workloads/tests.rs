@@ -1,0 +1,163 @@
+//! What holds of every workload: golden calls, folder = list, a run on a correct store from end to end.
+
+use super::*;
+use crate::generator::simulate::{MS, run};
+use history::{Builder, Call, Event, History, Outcome, Reply, Value};
+use std::collections::BTreeMap;
+
+/// A store that does each call at once: correct by construction.
+#[derive(Default)]
+struct Sequential(BTreeMap<Value, Value>);
+
+impl Sequential {
+    fn answer(&mut self, object: Object, call: &Call) -> Outcome {
+        let empty = match object {
+            Object::Register | Object::CasRegister => Value::Null,
+            Object::Set | Object::List => Value::List(Vec::new()),
+            Object::Counter => Value::Int(0),
+        };
+        let state = self.0.entry(call.key().clone()).or_insert(empty);
+        match (call, &mut *state) {
+            (Call::Read(_), state) => return Outcome::Ok(Reply::Read(state.clone())),
+            (Call::Write(_, new), state) => *state = new.clone(),
+            (Call::Cas(_, old, _), state) if state != old => return Outcome::Ok(Reply::Mismatch),
+            (Call::Cas(_, _, new), state) => *state = new.clone(),
+            (Call::Add(_, Value::Int(by)), Value::Int(sum)) => *sum += by,
+            (Call::Add(_, new) | Call::Append(_, new), Value::List(all)) => all.push(new.clone()),
+            other => panic!("{other:?}"),
+        }
+        Outcome::Ok(Reply::Done)
+    }
+}
+
+fn params() -> Params {
+    Params { concurrency: 6, nodes: 3, load: 4_000 * MS, warm_up: 500 * MS, ..Params::default() }
+}
+
+fn interpreter(workload: &dyn Workload, seed: u64) -> Interpreter {
+    let params = params();
+    let generator = Box::new(workload.generator(&params, Rng::new(seed, "calls")));
+    let nodes = (0..params.nodes as u8).map(|n| Some(history::NodeId(n))).collect();
+    Interpreter::new(generator, Options { concurrency: params.concurrency, nodes, ..Options::default() })
+}
+
+fn events(workload: &dyn Workload, seed: u64) -> Vec<Event> {
+    let mut store = Sequential::default();
+    run(interpreter(workload, seed), 3 * MS, usize::MAX, |_, call| store.answer(workload.object(), call))
+}
+
+fn history(events: &[Event]) -> History {
+    let mut builder = Builder::new();
+    events.iter().enumerate().for_each(|(n, e)| builder.push(e, n as u64).unwrap());
+    builder.finish()
+}
+
+/// `name: call; call; …` of the first calls at seed 1. A change here changes what every recorded seed means.
+#[test]
+fn the_first_calls_at_seed_1_are_golden() {
+    let mut seen = String::new();
+    for workload in ALL {
+        let calls: Vec<String> = events(*workload, 1)
+            .iter()
+            .filter_map(|e| match e {
+                Event::Invoke { time, process, call, .. } => {
+                    Some(format!("{} p{} {call}", time / MS, process.0))
+                }
+                _ => None,
+            })
+            .take(12)
+            .collect();
+        seen += &format!("{}: {}\n", workload.name(), calls.join("; "));
+    }
+    assert_eq!(seen, include_str!("golden.txt"), "\n{seen}");
+}
+
+#[test]
+fn the_folder_and_the_list_agree() {
+    let mut files: Vec<String> = std::fs::read_dir(env!("CARGO_MANIFEST_DIR"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".rs").map(|n| n.replace('_', "-")))
+        .filter(|name| !["lib", "tests", "generator", "interpreter"].contains(&name.as_str()))
+        .collect();
+    let mut names: Vec<&str> = ALL.iter().map(|w| w.name()).collect();
+    files.sort();
+    names.sort();
+    assert_eq!(files, names);
+}
+
+#[test]
+fn names_are_found_and_suggested() {
+    assert_eq!(find("append").unwrap().name(), "append");
+    assert_eq!(
+        find("regster").err().unwrap(),
+        "There is no workload \"regster\". Did you mean register? There are register, cas-register, set, append, \
+         counter."
+    );
+    assert!(!find("queue-of-locks").err().unwrap().contains("mean"));
+}
+
+#[test]
+fn every_run_has_its_phases_and_ends_with_reads_from_every_node() {
+    for workload in ALL {
+        let events = events(*workload, 1);
+        let phases: Vec<(u64, String)> = events
+            .iter()
+            .filter_map(|e| match e {
+                Event::Note { time, f, value } if **f == *"phase" => Some((time / MS, value.to_plain())),
+                _ => None,
+            })
+            .collect();
+        let names: Vec<&str> = phases.iter().map(|(_, name)| name.as_str()).collect();
+        assert_eq!(names, ["warm-up", "load", "heal", "final"]);
+        assert!(phases[1].0.abs_diff(500) < 10 && phases[2].0.abs_diff(4500) < 20, "{phases:?}");
+        let history = history(&events);
+        let mut last: BTreeMap<(String, Option<history::NodeId>), u32> = BTreeMap::new();
+        for op in history.ops().filter(|op| op.is_last()) {
+            *last.entry((op.call().key().to_plain(), op.node())).or_default() += 1;
+        }
+        assert_eq!(last.len(), 3 * history.by_key().len(), "{}: each key from each node", workload.name());
+        assert!(last.values().all(|n| *n == 1));
+        let rate = history.len() as f64 / 4.5;
+        assert!((350.0..600.0).contains(&rate), "{}: {rate} calls a second", workload.name());
+    }
+}
+
+#[test]
+fn a_seed_is_a_run() {
+    for workload in ALL {
+        assert_eq!(events(*workload, 7), events(*workload, 7));
+        assert_ne!(events(*workload, 7), events(*workload, 8));
+    }
+}
+
+#[test]
+fn values_are_unique_within_their_key_and_keys_are_bounded() {
+    for workload in ALL.iter().filter(|w| w.object() != Object::Counter) {
+        let history = history(&events(*workload, 3));
+        assert!(history.by_key().len() > 2, "keys rotate");
+        for (key, ops) in history.by_key() {
+            let mut new: Vec<Value> = ops
+                .iter()
+                .filter_map(|id| match history.op(*id).call() {
+                    Call::Write(_, v) | Call::Cas(_, _, v) | Call::Add(_, v) | Call::Append(_, v) => Some(v),
+                    _ => None,
+                })
+                .collect();
+            let all = new.len();
+            new.sort();
+            new.dedup();
+            assert_eq!(all, new.len(), "{key:?}");
+            assert!(ops.len() <= 510, "{} calls", ops.len());
+        }
+    }
+}
+
+#[test]
+fn compare_and_sets_succeed_and_fail_in_good_measure() {
+    let history = history(&events(find("cas-register").unwrap(), 1));
+    let cas: Vec<bool> =
+        history.ops().filter(|op| op.f() == "cas").map(|op| op.reply() == history::ReplyId::Done).collect();
+    let share = cas.iter().filter(|ok| **ok).count() as f64 / cas.len() as f64;
+    assert!((0.3..0.9).contains(&share), "{share}");
+}
