@@ -11,7 +11,7 @@ use agent::protocol::{Capabilities, Reply, Request, VERSION};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use russh::client::{self, AuthResult};
 use russh::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
-use russh::{Channel, ChannelMsg, ChannelReadHalf};
+use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
@@ -262,7 +262,9 @@ impl client::Handler for HostCheck {
 async fn run_on(channel: Channel<client::Msg>, command: &str, input: &[u8]) -> Result<Output> {
     channel.exec(true, command).await?;
     let (mut reader, writer) = channel.split();
+    let writer = ClosedOnDrop(Some(writer));
     let send = async {
+        let Some(writer) = &writer.0 else { return Ok(()) };
         if !input.is_empty() {
             writer.data(input).await?;
         }
@@ -274,6 +276,18 @@ async fn run_on(channel: Channel<client::Msg>, command: &str, input: &[u8]) -> R
     tokio::select! {
         output = &mut receive => output,
         _ = &mut send => receive.await,
+    }
+}
+
+/// The library leaves a dropped channel open, and with it a command that has run past its deadline.
+struct ClosedOnDrop(Option<ChannelWriteHalf<client::Msg>>);
+
+impl Drop for ClosedOnDrop {
+    fn drop(&mut self) {
+        if let (Some(writer), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
+            // A dead connection ends the wait by itself, at the latest after its keepalives.
+            runtime.spawn(async move { writer.close().await });
+        }
     }
 }
 

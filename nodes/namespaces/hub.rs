@@ -138,8 +138,7 @@ struct Node {
 }
 
 fn spawn_node(spec: &NodeSpec) -> Result<Node> {
-    let (ours, theirs) =
-        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     match isolate::fork_node()? {
         ForkResult::Child => {
             let error = become_node(&theirs);

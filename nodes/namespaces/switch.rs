@@ -150,7 +150,8 @@ fn raw_socket(device: &str) -> Result<OwnedFd> {
 fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> nix::Result<()> {
     let size = size_of_val(&value) as libc::socklen_t;
     // SAFETY: the pointer and the size describe `value`, which outlives the call.
-    let done = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size) };
     Errno::result(done).map(drop)
 }
 

@@ -47,7 +47,7 @@ fn commands_and_files() {
 
         let path = cluster.nodes()[0].data.join("it's a file");
         let path = path.to_str().unwrap();
-        let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i * i >> 7) as u8).collect();
+        let bytes: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
         node.upload(path, &bytes, 0o755, PATIENCE).await.unwrap();
         assert_eq!(node.download(path, 0, PATIENCE).await.unwrap(), bytes);
         assert_eq!(node.download(path, 2_999_000, PATIENCE).await.unwrap(), &bytes[2_999_000..]);
@@ -135,10 +135,8 @@ fn a_cut_ends_with_its_lease() {
         let fabric = cluster.fabric();
         fabric.cut(1, between(&[0], &[1]), Duration::from_millis(300)).await.unwrap();
         assert_eq!(fabric.connectivity().await.unwrap().silent(), between(&[0], &[1]));
-        until("the lease heals it", || async {
-            fabric.connectivity().await.unwrap().silent().is_empty()
-        })
-        .await;
+        until("the lease heals it", || async { fabric.connectivity().await.unwrap().silent().is_empty() })
+            .await;
         assert_eq!(fabric.active().await.unwrap(), []);
         cluster
     });

@@ -69,7 +69,8 @@ pub async fn start_echo(cluster: &dyn Cluster, node: usize) {
         dir: data,
     };
     ask(cluster, node, Request::Start(spec)).await;
-    until("the echo server listens", || async { dial(cluster, From::Inside(node), node).await.is_some() }).await;
+    until("the echo server listens", || async { dial(cluster, From::Inside(node), node).await.is_some() })
+        .await;
 }
 
 pub async fn dial(cluster: &dyn Cluster, from: From, to: usize) -> Option<BoxedStream> {
@@ -80,8 +81,7 @@ pub async fn dial(cluster: &dyn Cluster, from: From, to: usize) -> Option<BoxedS
 pub async fn echoes(cluster: &dyn Cluster, from: From, to: usize) -> bool {
     let Some(mut stream) = dial(cluster, from, to).await else { return false };
     let mut byte = [7];
-    stream.write_all(&byte).await.is_ok()
-        && stream.read_exact(&mut byte).await.is_ok_and(|_| byte == [7])
+    stream.write_all(&byte).await.is_ok() && stream.read_exact(&mut byte).await.is_ok_and(|_| byte == [7])
 }
 
 pub async fn status(cluster: &dyn Cluster, node: usize) -> TargetStatus {
