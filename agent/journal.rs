@@ -116,7 +116,7 @@ pub fn check_name(name: &str) -> io::Result<()> {
     if !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(fine) {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name for a target")))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name: letters, digits, . _ -")))
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ use tokio::time::timeout;
 /// Requests that may wait for the writer; a full queue means that the agent does not read, and calls wait.
 const QUEUE: usize = 64;
 
+/// How long the end of the stream may take to be written; a peer that does not read it is left alone.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 #[derive(Default)]
 struct Pending {
     waiting: HashMap<u64, oneshot::Sender<Reply>>,
@@ -31,7 +34,7 @@ pub struct AgentClient {
     outgoing: mpsc::Sender<Vec<u8>>,
     pending: Arc<Mutex<Pending>>,
     next: AtomicU64,
-    tasks: [AbortHandle; 2],
+    reader: AbortHandle,
 }
 
 impl AgentClient {
@@ -43,9 +46,9 @@ impl AgentClient {
     ) -> Self {
         let pending = Arc::new(Mutex::new(Pending::default()));
         let (outgoing, queue) = mpsc::channel(QUEUE);
-        let write = tokio::spawn(write_all(writer, queue, pending.clone())).abort_handle();
-        let read = tokio::spawn(read_all(reader, pending.clone())).abort_handle();
-        AgentClient { name: name.into(), outgoing, pending, next: AtomicU64::new(1), tasks: [write, read] }
+        tokio::spawn(write_all(writer, queue, pending.clone()));
+        let reader = tokio::spawn(read_all(reader, pending.clone())).abort_handle();
+        AgentClient { name: name.into(), outgoing, pending, next: AtomicU64::new(1), reader }
     }
 
     /// Sends a request and waits for its reply, both within the deadline. A refusal of the agent is a
@@ -94,7 +97,8 @@ impl AgentClient {
 
 impl Drop for AgentClient {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        // The writer ends by itself, since the queue does, and tells the agent so.
+        self.reader.abort();
     }
 }
 
@@ -119,6 +123,7 @@ async fn write_all(
             return close(&pending, format!("cannot be written to: {error}"));
         }
     }
+    let _ = timeout(FAREWELL, writer.shutdown()).await;
 }
 
 async fn read_all(mut reader: impl AsyncRead + Unpin, pending: Arc<Mutex<Pending>>) {

@@ -26,6 +26,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use agent::journal::check_name;
 use agent::protocol::encode;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use async_trait::async_trait;
@@ -108,9 +109,10 @@ impl NamespaceCluster {
     async fn up(spec: &ClusterSpec) -> Result<NamespaceCluster> {
         let count = spec.nodes;
         ensure!((1..=MAX_NODES).contains(&count), "{count} nodes: 1 to {MAX_NODES} are possible");
+        check_name(&spec.run)?;
         let nodes = (0..count).map(|index| make_node(spec, index)).collect::<Result<Vec<_>>>()?;
         let (client_key, host_key) = (Arc::new(fresh_key()?), fresh_key()?);
-        let hub_spec = hub_spec(&nodes, &client_key, &host_key)?;
+        let hub_spec = hub_spec(&spec.run, &nodes, &client_key, &host_key)?;
         let (control, doors, hub) = HubProcess::start(&hub_spec).await?;
         let doors = Arc::new(doors);
         let (reader, writer) = control.into_split();
@@ -151,11 +153,12 @@ fn make_node(spec: &ClusterSpec, index: usize) -> Result<NodeInfo> {
     Ok(NodeInfo { name, address: IpAddr::V4(wire::address(index, spec.nodes)), data })
 }
 
-fn hub_spec(nodes: &[NodeInfo], client: &PrivateKey, host: &PrivateKey) -> Result<HubSpec> {
+fn hub_spec(run: &str, nodes: &[NodeInfo], client: &PrivateKey, host: &PrivateKey) -> Result<HubSpec> {
     let node = |node: &NodeInfo| {
         Ok(NodeSpec {
             name: node.name.clone(),
             data: node.data.clone(),
+            journal: format!("/run/schism/{run}"),
             hosts: wire::hosts(nodes.len()),
             host_key: host.to_openssh(LineEnding::LF)?.to_string(),
             client_key: client.public_key().to_openssh()?,

@@ -30,11 +30,15 @@ const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Exit status of a command that cannot be started, as shells have it.
 const CANNOT_START: u32 = 127;
 
+/// Variables for a command, in the order in which they were set.
+type Env = Vec<(String, String)>;
+
 /// What a server needs to know.
 #[derive(Clone)]
 pub struct Server {
     config: Arc<server::Config>,
     client: PublicKey,
+    env: Env,
 }
 
 impl Server {
@@ -48,7 +52,13 @@ impl Server {
             nodelay: true,
             ..server::Config::default()
         };
-        Server { config: Arc::new(config), client }
+        Server { config: Arc::new(config), client, env: Vec::new() }
+    }
+
+    /// Sets a variable for everything that it runs.
+    pub fn env(mut self, name: &str, value: &str) -> Server {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     /// Serves every connection of the listener, for ever.
@@ -66,7 +76,7 @@ impl Server {
 
     /// Serves one connection until it ends.
     pub async fn connection(self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
-        let handler = Connection { client: self.client, waiting: BTreeMap::new() };
+        let handler = Connection { client: self.client, env: self.env, waiting: BTreeMap::new() };
         if let Ok(session) = server::run_stream(self.config, stream, handler).await {
             // How a session ends is the client's affair; the server has nobody to tell.
             let _ = session.await;
@@ -76,8 +86,9 @@ impl Server {
 
 struct Connection {
     client: PublicKey,
+    env: Env,
     /// Channels that have not been asked to run anything yet, with their environment.
-    waiting: BTreeMap<ChannelId, (Channel<Msg>, Vec<(String, String)>)>,
+    waiting: BTreeMap<ChannelId, (Channel<Msg>, Env)>,
 }
 
 impl server::Handler for Connection {
@@ -94,7 +105,7 @@ impl server::Handler for Connection {
         reply: ChannelOpenHandle,
         _: &mut Session,
     ) -> Result<(), Self::Error> {
-        self.waiting.insert(channel.id(), (channel, Vec::new()));
+        self.waiting.insert(channel.id(), (channel, self.env.clone()));
         reply.accept().await;
         Ok(())
     }
@@ -146,7 +157,7 @@ fn command(line: &str) -> Command {
     command
 }
 
-async fn run(channel: Channel<Msg>, line: String, env: Vec<(String, String)>) {
+async fn run(channel: Channel<Msg>, line: String, env: Env) {
     let (reader, writer) = channel.split();
     let mut command = command(&line);
     command.envs(env).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -94,7 +94,7 @@ fn serve(spec: &NodeSpec, mut channel: fs::File) -> Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, SSH_PORT)).await.context("port 22")?;
         channel.write_all(b"r")?;
         drop(channel);
-        sshd::Server::new(host, client).serve(listener).await;
+        sshd::Server::new(host, client).env(agent::DIR_VARIABLE, &spec.journal).serve(listener).await;
         Ok(())
     })
 }

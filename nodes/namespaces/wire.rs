@@ -20,6 +20,8 @@ pub struct NodeSpec {
     pub name: String,
     /// A folder of the host that the node keeps as it is, by the same path.
     pub data: PathBuf,
+    /// Folder of the agent's journal, under the node's own `/run`.
+    pub journal: String,
     /// Text of `/etc/hosts`.
     pub hosts: String,
     /// OpenSSH form of the server's secret key; it only ever crosses sockets that no other process has.

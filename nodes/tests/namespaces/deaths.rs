@@ -7,6 +7,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use agent::protocol::{Request, What};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use nodes::{ClusterSpec, Provider, namespaces::Namespaces};
 use tempfile::TempDir;
 
@@ -17,6 +19,8 @@ pub const ALL: &[Case] = &[
     ("the_watchdog_heals_when_the_agent_is_killed", the_watchdog_heals_when_the_agent_is_killed),
     ("a_killed_agent_is_followed_by_one_that_knows", a_killed_agent_is_followed_by_one_that_knows),
     ("a_hanging_agent_cannot_keep_a_fault_alive", a_hanging_agent_cannot_keep_a_fault_alive),
+    ("the_next_agent_sweeps_after_agent_and_watchdog", the_next_agent_sweeps_after_agent_and_watchdog),
+    ("a_stopped_controller_cannot_keep_a_fault_alive", a_stopped_controller_cannot_keep_a_fault_alive),
     ("a_killed_controller_takes_everything_with_it", a_killed_controller_takes_everything_with_it),
     ("going_down_leaves_nothing", going_down_leaves_nothing),
 ];
@@ -71,6 +75,48 @@ fn a_hanging_agent_cannot_keep_a_fault_alive() {
     });
 }
 
+fn the_next_agent_sweeps_after_agent_and_watchdog() {
+    with_cluster(1, async |cluster| {
+        start_echo(&*cluster, 0).await;
+        let target = pid(&*cluster, 0).await;
+        let pause = What::Pause { target: "echo".into() };
+        ask(&*cluster, 0, Request::Apply { fault: 1, what: pause, lease_ms: 60_000 }).await;
+        let client = cluster.remote(0).agent().await.unwrap();
+        let agent = cluster.remote(0).capabilities().unwrap().pid;
+        let children = format!("cat /proc/{agent}/task/{agent}/children");
+        let children = cluster.remote(0).exec(&children, PATIENCE).await.unwrap().text().unwrap();
+        let watchdog = children.split(' ').find(|pid| *pid != target.to_string()).unwrap();
+        let both = format!("kill -9 {watchdog} {agent}");
+        cluster.remote(0).exec(&both, PATIENCE).await.unwrap().text().unwrap();
+        until("its client notices", || async { client.is_closed() }).await;
+        assert_eq!(letter(&*cluster, 0, target).await, "T", "nobody is left to heal");
+        // The next agent sweeps before it serves.
+        assert_eq!(pid(&*cluster, 0).await, target);
+        assert_eq!(cluster.remote(0).capabilities().unwrap().swept, 1);
+        assert_eq!(letter(&*cluster, 0, target).await, "S");
+        cluster
+    });
+}
+
+fn a_stopped_controller_cannot_keep_a_fault_alive() {
+    let folder = TempDir::new().unwrap();
+    let mark = folder.path().to_str().unwrap();
+    let (mut child, _output) = start_controller(folder.path(), &["paused"]);
+    let controller = Pid::from_raw(child.id() as i32);
+    kill(controller, Signal::SIGSTOP).unwrap();
+    let is_echo = |pid: &String| {
+        fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.windows(11).any(|w| w == b"echo-server"))
+    };
+    let target = marked(mark, child.id()).into_iter().find(is_echo).unwrap();
+    let state = |pid: &str| agent::process::stat(pid.parse().unwrap()).unwrap().state;
+    wait_until("the target goes on", || state(&target) == b'S');
+    assert_eq!(state(&controller.to_string()), b'T', "the controller had no part in it");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for_nobody(mark, 0);
+}
+
 /// Every process whose environment carries the mark, but for one.
 fn marked(mark: &str, but: u32) -> Vec<String> {
     let needle = format!("{MARK}={mark}");
@@ -84,10 +130,11 @@ fn marked(mark: &str, but: u32) -> Vec<String> {
         .collect()
 }
 
-fn start_controller(folder: &Path) -> (Child, BufReader<ChildStdout>) {
+fn start_controller(folder: &Path, mode: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .arg(CONTROLLER)
         .arg(folder)
+        .args(mode)
         .env(MARK, folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -104,11 +151,15 @@ fn line(output: &mut impl BufRead) -> String {
     line.trim().to_owned()
 }
 
-pub fn controller(folder: &str) {
+pub fn controller(folder: &str, paused: bool) {
     run(async {
         let spec = ClusterSpec { run: "child".into(), nodes: 5, data_root: folder.into() };
         let cluster = Namespaces.up(&spec).await.unwrap();
         start_echo(&*cluster, 2).await;
+        if paused {
+            let what = What::Pause { target: "echo".into() };
+            ask(&*cluster, 2, Request::Apply { fault: 1, what, lease_ms: 1000 }).await;
+        }
         println!("up");
         std::io::stdin().lines().next();
         cluster.down().await.unwrap();
@@ -120,7 +171,7 @@ pub fn controller(folder: &str) {
 fn a_killed_controller_takes_everything_with_it() {
     let folder = TempDir::new().unwrap();
     let mark = folder.path().to_str().unwrap();
-    let (mut child, _output) = start_controller(folder.path());
+    let (mut child, _output) = start_controller(folder.path(), &[]);
     // Hub and its parent, and for each node process 1, server, agent and watchdog; and one target.
     assert_eq!(marked(mark, child.id()).len(), 2 + 5 * 4 + 1);
     child.kill().unwrap();
@@ -131,7 +182,7 @@ fn a_killed_controller_takes_everything_with_it() {
 fn going_down_leaves_nothing() {
     let folder = TempDir::new().unwrap();
     let mark = folder.path().to_str().unwrap();
-    let (mut child, mut output) = start_controller(folder.path());
+    let (mut child, mut output) = start_controller(folder.path(), &[]);
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"\n").unwrap();
     assert_eq!(line(&mut output), "down");
@@ -141,12 +192,16 @@ fn going_down_leaves_nothing() {
 }
 
 fn wait_for_nobody(mark: &str, but: u32) {
+    wait_until("everyone is gone", || marked(mark, but).is_empty());
+}
+
+fn wait_until(what: &str, mut question: impl FnMut() -> bool) {
     let patience = 2000;
     for _ in 0..patience {
-        if marked(mark, but).is_empty() {
+        if question() {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("still there: {:?}", marked(mark, but));
+    panic!("never: {what}");
 }

@@ -2,7 +2,7 @@
 //!
 //! The hub, the nodes and the agents are this very binary again, so it has a main of its own: it dispatches
 //! the hidden sub-commands first and otherwise behaves like the standard harness (`--list`, `--exact`, a
-//! filter). Where the kernel refuses user namespaces every case is skipped, and says why.
+//! filter). With the one argument `bench` it prints numbers instead. Where the kernel refuses user namespaces every case is skipped, and says why.
 
 mod cases;
 mod deaths;
@@ -23,14 +23,20 @@ fn main() {
         Some(NODE) => exit(node_main()),
         Some(agent::COMMAND) => exit(agent::serve_stdio()),
         Some(support::ECHO) => support::echo_server(&arguments[1]),
-        Some(deaths::CONTROLLER) => deaths::controller(&arguments[1]),
+        Some(deaths::CONTROLLER) => deaths::controller(&arguments[1], arguments.get(2).is_some()),
+        Some("bench") => support::bench(),
         _ => exit(harness(&arguments)),
     }
 }
 
+/// Flags of the standard harness that are followed by a value, which is no filter.
+const WITH_VALUE: [&str; 4] = ["--format", "--color", "--test-threads", "--logfile"];
+
 fn harness(arguments: &[String]) -> i32 {
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let filters: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let value = |at: usize| at > 0 && WITH_VALUE.contains(&arguments[at - 1].as_str());
+    let words = arguments.iter().enumerate().filter(|(at, word)| !word.starts_with("--") && !value(*at));
+    let filters: Vec<&String> = words.map(|(_, word)| word).collect();
     let chosen = |name: &str| {
         filters.is_empty()
             || filters.iter().any(|f| if has("--exact") { name == *f } else { name.contains(f.as_str()) })

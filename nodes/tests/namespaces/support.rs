@@ -104,6 +104,14 @@ pub async fn letter(cluster: &dyn Cluster, node: usize, pid: i32) -> String {
     cluster.remote(node).exec(&command, PATIENCE).await.unwrap().text().unwrap()
 }
 
+pub fn bench() {
+    let folder = TempDir::new().unwrap();
+    run(async {
+        let numbers = nodes::bench::bench_cluster(&Namespaces, folder.path(), 5, 500).await.unwrap();
+        println!("{numbers:#?}");
+    });
+}
+
 pub fn echo_server(port: &str) -> ! {
     let listener = TcpListener::bind(("0.0.0.0", port.parse().unwrap())).unwrap();
     loop {
