@@ -7,7 +7,9 @@
 pub mod core;
 mod desk;
 mod disk;
+pub mod log;
 pub mod machine;
+pub mod promises;
 pub mod protocol;
 pub mod quorum;
 pub mod raft;

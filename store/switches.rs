@@ -138,7 +138,7 @@ pub const BUGS: &[BugInfo] = &[
         mode: "raft",
         about: "A leader takes a response of a higher term for an ordinary one and goes on leading.",
         tier: Tier::Medium,
-        exposed_by: "register; asymmetric or partial partition that hides the new leader from the old one",
+        exposed_by: "register; cut of the link between the leader and one follower, or another partial partition (bridge, ring)",
         violates: "one active leader at a time, linearizability (stale read)",
         shape: None,
     },
