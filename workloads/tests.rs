@@ -73,7 +73,6 @@ fn the_first_calls_at_seed_1_are_golden() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the list of files is what it is about")]
 fn the_folder_and_the_list_agree() {
     let mut files: Vec<String> = std::fs::read_dir(env!("CARGO_MANIFEST_DIR"))
         .unwrap()
