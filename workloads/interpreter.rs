@@ -16,7 +16,7 @@
 //!
 //! Not here: what is asked (`generator`), how it is sent, when faults strike.
 
-use crate::generator::{Boxed, Context, MAX_THREADS, Next, Threads};
+use crate::generator::{Boxed, Context, MAX_THREADS, Next, Threads, mix64};
 use history::{Call, Error, Event, Nanos, NodeId, Outcome, Process, Value};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -134,7 +134,8 @@ impl Interpreter {
             resting: BinaryHeap::new(),
             deadline: options.deadline,
             rest: options.rest,
-            seed: options.seed,
+            // Neighbouring seeds must not give the same choices one call later.
+            seed: mix64(options.seed),
             calls: 0,
             in_flight: 0,
             now: 0,

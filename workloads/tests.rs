@@ -1,49 +1,16 @@
 //! What holds of every workload: golden calls, folder = list, a run on a correct store from end to end.
 
 use super::*;
-use crate::generator::simulate::{MS, run};
-use history::{Builder, Call, Event, History, Outcome, Reply, Value};
+use crate::generator::simulate::{MS, dry_run};
+use history::{Builder, Call, Event, History, Value};
 use std::collections::BTreeMap;
-
-/// A store that does each call at once: correct by construction.
-#[derive(Default)]
-struct Sequential(BTreeMap<Value, Value>);
-
-impl Sequential {
-    fn answer(&mut self, object: Object, call: &Call) -> Outcome {
-        let empty = match object {
-            Object::Register | Object::CasRegister => Value::Null,
-            Object::Set | Object::List => Value::List(Vec::new()),
-            Object::Counter => Value::Int(0),
-        };
-        let state = self.0.entry(call.key().clone()).or_insert(empty);
-        match (call, &mut *state) {
-            (Call::Read(_), state) => return Outcome::Ok(Reply::Read(state.clone())),
-            (Call::Write(_, new), state) => *state = new.clone(),
-            (Call::Cas(_, old, _), state) if state != old => return Outcome::Ok(Reply::Mismatch),
-            (Call::Cas(_, _, new), state) => *state = new.clone(),
-            (Call::Add(_, Value::Int(by)), Value::Int(sum)) => *sum += by,
-            (Call::Add(_, new) | Call::Append(_, new), Value::List(all)) => all.push(new.clone()),
-            other => panic!("{other:?}"),
-        }
-        Outcome::Ok(Reply::Done)
-    }
-}
 
 fn params() -> Params {
     Params { concurrency: 6, nodes: 3, load: 4_000 * MS, warm_up: 500 * MS, ..Params::default() }
 }
 
-fn interpreter(workload: &dyn Workload, seed: u64) -> Interpreter {
-    let params = params();
-    let generator = Box::new(workload.generator(&params, Rng::new(seed, "calls")));
-    let nodes = (0..params.nodes as u8).map(|n| Some(history::NodeId(n))).collect();
-    Interpreter::new(generator, Options { concurrency: params.concurrency, nodes, ..Options::default() })
-}
-
 fn events(workload: &dyn Workload, seed: u64) -> Vec<Event> {
-    let mut store = Sequential::default();
-    run(interpreter(workload, seed), 3 * MS, usize::MAX, |_, call| store.answer(workload.object(), call))
+    dry_run(workload, &params(), seed, 3 * MS, usize::MAX)
 }
 
 fn history(events: &[Event]) -> History {

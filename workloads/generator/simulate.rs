@@ -1,11 +1,14 @@
 //! A host in simulated time: every call takes the same time and is answered by a function.
 //!
-//! For golden tests and for `--dry-run`, which shows what a run would ask. Not a model of any system.
+//! For golden tests and for `--dry-run`, which shows what a run would ask. The simulator of networks, disks and
+//! faults is another crate.
 
 use super::{Boxed, repeat};
 use crate::interpreter::{Action, CallId, Interpreter, Options};
-use history::{Call, Event, Nanos, Outcome, Reply, Value};
-use std::collections::VecDeque;
+use crate::{Object, Params, Workload};
+use history::rng::Rng;
+use history::{Call, Error, Event, Nanos, NodeId, Outcome, Reply, Value};
+use std::collections::{BTreeMap, VecDeque};
 
 pub const MS: Nanos = 1_000_000;
 
@@ -53,6 +56,47 @@ pub fn run(
         };
     }
     events
+}
+
+/// A store that does each call at once, on one copy: correct by construction.
+#[derive(Clone, Debug, Default)]
+pub struct Sequential(BTreeMap<Value, Value>);
+
+impl Sequential {
+    /// The reply of the object to a call; `Fail("unsupported")` for a call that the object does not know.
+    pub fn answer(&mut self, object: Object, call: &Call) -> Outcome {
+        let empty = match object {
+            Object::Register | Object::CasRegister => Value::Null,
+            Object::Set | Object::List => Value::List(Vec::new()),
+            Object::Counter => Value::Int(0),
+        };
+        let state = self.0.entry(call.key().clone()).or_insert(empty);
+        match (call, &mut *state) {
+            (Call::Read(_), state) => return Outcome::Ok(Reply::Read(state.clone())),
+            (Call::Write(_, new), state) => *state = new.clone(),
+            (Call::Cas(_, old, _), state) if state != old => return Outcome::Ok(Reply::Mismatch),
+            (Call::Cas(_, _, new), state) => *state = new.clone(),
+            (Call::Add(_, Value::Int(by)), Value::Int(sum)) => *sum += by,
+            (Call::Add(_, new) | Call::Append(_, new), Value::List(all)) => all.push(new.clone()),
+            _ => return Outcome::Fail(Error::new("unsupported")),
+        }
+        Outcome::Ok(Reply::Done)
+    }
+}
+
+/// The first `most` events of a run of this workload if every call took `latency` and nothing ever broke.
+pub fn dry_run(
+    workload: &dyn Workload,
+    params: &Params,
+    seed: u64,
+    latency: Nanos,
+    most: usize,
+) -> Vec<Event> {
+    let generator = Box::new(workload.generator(params, Rng::new(seed, "calls")));
+    let nodes = (0..params.nodes as u8).map(|n| Some(NodeId(n))).collect();
+    let options = Options { concurrency: params.concurrency, nodes, seed, ..Options::default() };
+    let mut store = Sequential::default();
+    run(Interpreter::new(generator, options), latency, most, |_, call| store.answer(workload.object(), call))
 }
 
 /// Reads of one key, for ever.
