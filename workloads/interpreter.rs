@@ -418,11 +418,11 @@ mod tests {
 
     #[test]
     fn a_call_may_name_its_node_and_the_client_moves_there() {
-        let call = |context: &Context| Next::Call {
-            thread: context.free_thread().unwrap_or(0),
-            call: Call::Generate,
-            node: (context.turn == 1).then_some(NodeId(1)),
-            last: true,
+        let mut calls = 0;
+        let call = move |context: &Context| {
+            calls += 1;
+            let node = (calls == 2).then_some(NodeId(1));
+            Next::Call { thread: context.free_thread().unwrap_or(0), call: Call::Generate, node, last: true }
         };
         struct By<F>(F);
         impl<F: FnMut(&Context) -> Next + Send> crate::generator::Generator for By<F> {
