@@ -1,9 +1,9 @@
 //! What holds of every workload: golden calls, folder = list, a run on a correct store from end to end.
 
 use super::*;
-use crate::generator::simulate::{MS, dry_run};
-use history::{Builder, Call, Event, History, Value};
-use std::collections::BTreeMap;
+use crate::generator::simulate::{MS, Sequential, dry_run};
+use history::{Builder, Call, Error, Event, History, NodeId, Outcome, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 fn params() -> Params {
     Params { concurrency: 6, nodes: 3, load: 4_000 * MS, warm_up: 500 * MS, ..Params::default() }
@@ -79,7 +79,7 @@ fn every_run_has_its_phases_and_ends_with_reads_from_every_node() {
         assert_eq!(names, ["warm-up", "load", "heal", "final"]);
         assert!(phases[1].0.abs_diff(500) < 10 && phases[2].0.abs_diff(4500) < 20, "{phases:?}");
         let history = history(&events);
-        let mut last: BTreeMap<(String, Option<history::NodeId>), u32> = BTreeMap::new();
+        let mut last: BTreeMap<(String, Option<NodeId>), u32> = BTreeMap::new();
         for op in history.ops().filter(|op| op.is_last()) {
             *last.entry((op.call().key().to_plain(), op.node())).or_default() += 1;
         }
@@ -127,4 +127,63 @@ fn compare_and_sets_succeed_and_fail_in_good_measure() {
         history.ops().filter(|op| op.f() == "cas").map(|op| op.reply() == history::ReplyId::Done).collect();
     let share = cas.iter().filter(|ok| **ok).count() as f64 / cas.len() as f64;
     assert!((0.3..0.9).contains(&share), "{share}");
+}
+
+/// Answers after a random time, in any order, with any outcome, or never; some nodes refuse connections.
+fn stormy(workload: &dyn Workload, seed: u64) -> Vec<Event> {
+    let params = Params { final_tries: 3, load: 3_000 * MS, ..params() };
+    let generator = Box::new(workload.generator(&params, Rng::new(seed, "calls")));
+    let nodes = vec![Some(NodeId(0)), Some(NodeId(1)), Some(NodeId(2)), None];
+    let options =
+        Options { concurrency: params.concurrency, nodes, deadline: 200 * MS, seed, ..Options::default() };
+    let mut interpreter = Interpreter::new(generator, options);
+    let mut store = Sequential::default();
+    let mut rng = Rng::new(seed, "storm");
+    let (mut now, mut events) = (0, Vec::new());
+    let mut flying: BTreeMap<(Nanos, u64), (usize, CallId, Call, Option<NodeId>)> = BTreeMap::new();
+    loop {
+        while let Some(entry) = flying.first_entry().filter(|e| e.key().0 <= now) {
+            let (thread, id, call, node) = entry.remove();
+            let outcome = match rng.weighted(&[80, 10, 10]) {
+                _ if node == Some(NodeId(2)) => interpreter::no_client("refused"),
+                0 => store.answer(workload.object(), &call),
+                1 => Outcome::Fail(Error::new("refused")),
+                _ => Outcome::Info(Error::new("lost")),
+            };
+            interpreter.complete(now, thread, id, outcome, node, &mut events);
+        }
+        let next = flying.keys().next().map(|(at, _)| *at);
+        match interpreter.next(now, &mut events) {
+            Action::Dispatch { thread, call, id, node, deadline, .. } => {
+                assert_eq!((id.process.0 as usize % params.concurrency, deadline), (thread, now + 200 * MS));
+                // One in twenty-one answers only after its deadline.
+                flying.insert((now + rng.below(210) * MS, id.index), (thread, id, call, node));
+            }
+            Action::Phase(_) => interpreter.resume(now),
+            Action::Sleep { until } => now = next.map_or(until, |at| at.min(until)).max(now),
+            Action::Wait => now = next.expect("something is in flight"),
+            Action::Done => break,
+        }
+        assert!(interpreter.in_flight() <= params.concurrency);
+    }
+    events
+}
+
+#[test]
+fn whatever_answers_come_the_record_is_well_formed_and_the_run_ends() {
+    for workload in ALL {
+        for seed in 0..5 {
+            let events = stormy(*workload, seed);
+            let history = history(&events);
+            let words: BTreeSet<String> =
+                history.ops().filter_map(|op| op.error()).map(|e| e.word().to_string()).collect();
+            assert!(
+                ["timeout", "lost", "no-client", "refused"].iter().all(|w| words.contains(*w)),
+                "{words:?}"
+            );
+            let last = history.ops().filter(|op| op.is_last()).count();
+            assert!(last > 0 && events.len() < 20_000);
+            assert!(history.end() < 12_000 * MS, "the dead node costs {} ms", history.end() / MS);
+        }
+    }
 }
