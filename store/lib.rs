@@ -4,15 +4,19 @@
 //! come out. `server` runs a core as a process over TCP and a log file; `client` talks to it. The protocols carry
 //! known mistakes as switches that are off by default (`switches`).
 
+pub mod cli;
+pub mod client;
 pub mod core;
 mod desk;
 mod disk;
 pub mod log;
 pub mod machine;
+mod peers;
 pub mod promises;
 pub mod protocol;
 pub mod quorum;
 pub mod raft;
+pub mod server;
 pub mod single;
 pub mod switches;
 
