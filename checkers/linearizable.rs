@@ -2,9 +2,14 @@
 //!
 //! The parts, each usable alone: [`spec`] (what an object does), [`objects`] (the ones we know), [`engine`]
 //! (decide one partition), [`replay`], [`oracle`] and [`reference`] (check the answer), [`explain`] (say why not).
+//! Keys are judged apart and in parallel (linearizability is local); the answer is the same at any thread count.
 
+pub mod bind;
 pub mod dfs;
+pub mod engine;
+pub mod explain;
 pub mod hash;
+pub mod levels;
 pub mod memo;
 pub mod objects;
 pub mod oracle;
@@ -12,4 +17,325 @@ pub mod preprocess;
 pub mod reference;
 pub mod register;
 pub mod replay;
+pub mod shrink;
 pub mod spec;
+pub mod stale;
+pub mod story;
+pub mod tales;
+
+use crate::verdict::{Counterexample, Findings, Model, Reason, Verdict, Why, Witness};
+use crate::{Budget, Checker};
+use bind::Bind;
+use dfs::Limits;
+use engine::Answer;
+use explain::{Part, explain};
+use history::{History, Op, OpId, OutcomeKind, Value, ValueId};
+use objects::{Counter, Element, List, Mutex, Queue, Register, RegisterCall, RegisterReply, WholeSet};
+use rayon::prelude::*;
+use spec::{OPEN, Timed};
+use std::collections::BTreeMap;
+
+/// What the keys hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// Found out from the calls.
+    Auto,
+    /// Registers with or without compare-and-set.
+    Register,
+    CasRegister,
+    Counter,
+    List,
+    Queue,
+    Mutex,
+    /// By element where nobody reads a whole set, else whole.
+    Set,
+}
+
+impl Object {
+    pub const ALL: [Object; 8] = [
+        Object::Auto,
+        Object::Register,
+        Object::CasRegister,
+        Object::Counter,
+        Object::List,
+        Object::Queue,
+        Object::Mutex,
+        Object::Set,
+    ];
+
+    /// The flag's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Object::Auto => "auto",
+            Object::Register => "register",
+            Object::CasRegister => "cas-register",
+            Object::Counter => "counter",
+            Object::List => "list",
+            Object::Queue => "queue",
+            Object::Mutex => "mutex",
+            Object::Set => "set",
+        }
+    }
+
+    /// The object whose calls a history has; `None` where the calls fit no object or several.
+    pub fn guess(history: &History) -> Option<Object> {
+        let has = |names: &[&str]| history.ops().any(|op| names.contains(&op.f()));
+        let found: Vec<Object> = [
+            (Object::CasRegister, has(&["cas", "write"])),
+            (Object::List, has(&["append"])),
+            (Object::Queue, has(&["enqueue", "dequeue"])),
+            (Object::Mutex, has(&["acquire", "release"])),
+            (if sums(history) { Object::Counter } else { Object::Set }, has(&["add", "remove"])),
+        ]
+        .into_iter()
+        .filter_map(|(object, there)| there.then_some(object))
+        .collect();
+        match found.as_slice() {
+            [one] => Some(*one),
+            [] if has(&["read"]) => Some(Object::Register),
+            _ => None,
+        }
+    }
+}
+
+/// Reads return numbers, not lists of elements.
+fn sums(history: &History) -> bool {
+    let mut reads = history.ops().filter(|op| op.f() == "read").filter_map(|op| op.read()).filter(|v| !v.is_null());
+    reads.next().is_some_and(|v| history.values().int(v).is_some())
+}
+
+/// The checker. Valid with a witness for each key, or invalid with a counterexample for each key that has none.
+#[derive(Clone, Copy, Debug)]
+pub struct Linearizable {
+    pub object: Object,
+    /// A cas that failed found another value (in histories whose format does not tell a refusal from a failure).
+    pub cas_fail_is_mismatch: bool,
+}
+
+impl Linearizable {
+    pub const fn of(object: Object) -> Linearizable {
+        Linearizable { object, cas_fail_is_mismatch: false }
+    }
+}
+
+/// Counterexamples that one verdict list carries; the number of invalid keys is measured in full.
+const MOST_SHOWN: usize = 8;
+
+impl Checker for Linearizable {
+    fn name(&self) -> &'static str {
+        "linearizable"
+    }
+
+    fn about(&self) -> &'static str {
+        "Proves or refutes, key by key, that every call took effect at one instant between its invocation and its reply."
+    }
+
+    fn blind_to(&self) -> &'static str {
+        "It sees only what clients saw: a violation that no read observed, and calls spanning several keys."
+    }
+
+    fn check(&self, history: &History, budget: &Budget) -> Findings {
+        let object = match self.object {
+            Object::Auto => Object::guess(history),
+            object => Some(object),
+        };
+        match object {
+            Some(Object::Register | Object::CasRegister) => {
+                judge(&Cas { fail_is_mismatch: self.cas_fail_is_mismatch }, history, budget)
+            }
+            Some(Object::Counter) => judge(&Plain(Counter), history, budget),
+            Some(Object::List) => judge(&Plain(List), history, budget),
+            Some(Object::Queue) => judge(&Plain(Queue), history, budget),
+            Some(Object::Mutex) => judge(&Plain(Mutex), history, budget),
+            Some(Object::Set) if history.ops().any(|op| op.f() == "read") => judge(&Plain(WholeSet), history, budget),
+            Some(Object::Set) => judge(&ByElement, history, budget),
+            Some(Object::Auto) | None => {
+                let says = "the calls of this history fit no single object; name one";
+                let verdict = match history.is_empty() {
+                    true => Verdict::valid("linearizable", "there is no call to order"),
+                    false => Verdict::unknown(Why::Unsupported("mixed calls".into()), says),
+                };
+                Findings::new(self.name()).with(Model::Linearizable, verdict)
+            }
+        }
+    }
+}
+
+/// How a history is cut into partitions of one object.
+trait Split: Sync {
+    type Object: Bind;
+    fn object(&self) -> &Self::Object;
+    /// The partition of an op.
+    fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
+        (op.key(), ValueId::NULL)
+    }
+    fn take(&self, op: &Op<'_>, history: &History) -> Result<Option<bind::Taken<Self::Object>>, String> {
+        self.object().take(op, history)
+    }
+}
+
+struct Plain<O>(O);
+
+impl<O: Bind> Split for Plain<O> {
+    type Object = O;
+    fn object(&self) -> &O {
+        &self.0
+    }
+}
+
+/// A set whose elements are independent, since nobody reads it whole.
+struct ByElement;
+
+impl Split for ByElement {
+    type Object = Element;
+    fn object(&self) -> &Element {
+        &Element
+    }
+    fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
+        (op.key(), op.arg())
+    }
+}
+
+struct Cas {
+    fail_is_mismatch: bool,
+}
+
+const NIL_REGISTER: Register = Register { init: ValueId::NULL };
+
+impl Split for Cas {
+    type Object = Register;
+    fn object(&self) -> &Register {
+        &NIL_REGISTER
+    }
+    fn take(&self, op: &Op<'_>, history: &History) -> Result<Option<bind::Taken<Register>>, String> {
+        match (op.kind(), op.cas()) {
+            (OutcomeKind::Fail, Some((old, new))) if self.fail_is_mismatch => {
+                Ok(Some((RegisterCall::Cas(old, new), Some(RegisterReply::Mismatch))))
+            }
+            _ => NIL_REGISTER.take(op, history),
+        }
+    }
+}
+
+/// What one key came to.
+struct Judged {
+    verdict: Verdict,
+    order: Vec<OpId>,
+    by: &'static str,
+    steps: u64,
+    ops: usize,
+    key: Value,
+}
+
+fn judge<P: Split>(split: &P, history: &History, budget: &Budget) -> Findings {
+    let parts = match parts(split, history) {
+        Ok(parts) => parts,
+        Err(why) => {
+            let verdict = Verdict::unknown(Why::Unsupported(why.clone()), why);
+            return Findings::new("linearizable").with(Model::Linearizable, verdict);
+        }
+    };
+    let all: usize = parts.iter().map(|p| p.ops.len()).sum();
+    let one = |part: &Part<P::Object>| {
+        // A fixed share of the memory by size, so that the verdict does not hang on how many run at once.
+        let share = (budget.bytes as u128 * part.ops.len() as u128 / all.max(1) as u128) as u64;
+        let limits = Limits { steps: budget.steps, bytes: share.max(16 << 20), furthest: false };
+        judge_part(split.object(), part, &limits, history)
+    };
+    // Collected in the order of the parts, whoever finished first.
+    let judged: Vec<Judged> = parts.par_iter().map(one).collect();
+    findings(judged, history)
+}
+
+fn parts<P: Split>(split: &P, history: &History) -> Result<Vec<Part<P::Object>>, String> {
+    let mut at: BTreeMap<(ValueId, ValueId), usize> = BTreeMap::new();
+    let mut parts: Vec<Part<P::Object>> = Vec::new();
+    for op in history.ops() {
+        let Some((call, reply)) = split.take(&op, history)? else { continue };
+        let res = if reply.is_some() { op.res() } else { OPEN };
+        let id = split.part(&op);
+        let slot = *at.entry(id).or_insert_with(|| {
+            let key = match (history.value(id.0), history.value(id.1)) {
+                (key, Value::Null) => key,
+                (Value::Null, element) => element,
+                (key, element) => Value::text(&format!("{}[{}]", key.to_plain(), element.to_plain())),
+            };
+            parts.push(Part { key, ops: Vec::new(), ids: Vec::new() });
+            parts.len() - 1
+        });
+        parts[slot].ops.push(Timed { call, reply, inv: op.inv(), res });
+        parts[slot].ids.push(op.id);
+    }
+    Ok(parts)
+}
+
+fn judge_part<S: Bind>(spec: &S, part: &Part<S>, limits: &Limits, history: &History) -> Judged {
+    let decided = engine::decide_needed(spec, &part.ops, limits);
+    let mut order = Vec::new();
+    let verdict = match decided.answer {
+        Answer::Yes(indices) => {
+            order = indices.into_iter().map(|i| part.ids[i]).collect();
+            Verdict::Valid(Witness::default())
+        }
+        Answer::No(_) => match explain(spec, part, decided.by, limits, history) {
+            Ok(counterexample) => Verdict::Invalid(Box::new(counterexample)),
+            Err(why) => unknown(why, part, decided.settled),
+        },
+        Answer::Unknown(why) => unknown(why, part, decided.settled),
+    };
+    Judged { verdict, order, by: decided.by, steps: decided.steps, ops: part.ops.len(), key: part.key.clone() }
+}
+
+fn unknown<S: Bind>(why: Why, part: &Part<S>, settled: u32) -> Verdict {
+    let of = part.ops.iter().map(|o| if o.is_ok() { o.res } else { o.inv }).max().unwrap_or(0);
+    let settled = settled.min(of);
+    let subject = story::subject(Some(&part.key), S::NOUN);
+    let reason = match &why {
+        Why::Disagreement => "two of our engines disagree about it, which is a bug in this program; please report it",
+        Why::Bytes => "the memory budget is spent",
+        _ => "the step budget is spent",
+    };
+    let says = format!("{subject} is undecided: {reason}. Everything that completed before event {settled} of {of} is fine.");
+    Verdict::Unknown(Reason { why, says, key: (!part.key.is_null()).then(|| part.key.clone()), settled, of })
+}
+
+fn findings(judged: Vec<Judged>, history: &History) -> Findings {
+    let mut findings = Findings::new("linearizable");
+    let mut engines: BTreeMap<&str, u64> = BTreeMap::new();
+    judged.iter().for_each(|j| *engines.entry(j.by).or_default() += 1);
+    findings.measure("keys", judged.len());
+    findings.measure("ops", judged.iter().map(|j| j.ops).sum::<usize>());
+    findings.measure("largest_key", judged.iter().map(|j| j.ops).max().unwrap_or(0));
+    findings.measure("steps", judged.iter().map(|j| j.steps).sum::<u64>());
+    findings.measure("engines", serde_json::json!(engines));
+    findings.measure("invalid_keys", judged.iter().filter(|j| j.verdict.is_invalid()).count());
+    let steps = judged.iter().map(|j| j.steps).sum();
+    let by: Vec<&str> = engines.keys().copied().collect();
+    let (mut parts, mut bad) = (Vec::new(), Vec::new());
+    for j in judged {
+        match j.verdict {
+            Verdict::Valid(_) => parts.push((j.key, j.order)),
+            verdict => bad.push(verdict),
+        }
+    }
+    if bad.is_empty() {
+        let says = match parts.len() {
+            1 => "an order of all its calls was found and replayed".to_string(),
+            n => format!("an order was found and replayed for each of {n} keys"),
+        };
+        let witness = Witness { parts, by: by.join(", "), steps, says };
+        return findings.with(Model::Linearizable, Verdict::Valid(witness));
+    }
+    bad.sort_by_key(|v| (std::cmp::Reverse(v.rank()), when(v, history)));
+    bad.truncate(MOST_SHOWN);
+    findings.per_model = bad.into_iter().map(|v| (Model::Linearizable, v)).collect();
+    findings
+}
+
+fn when(verdict: &Verdict, history: &History) -> u32 {
+    let first = |c: &Counterexample| c.first_bad.map(|id| history.op(id).res());
+    match verdict {
+        Verdict::Invalid(c) => first(c).unwrap_or(u32::MAX),
+        _ => u32::MAX,
+    }
+}

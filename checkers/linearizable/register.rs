@@ -7,12 +7,19 @@
 //! Sources: Gibbons and Korach, *Testing shared memories*, SIAM J. Comput. 1997, §4; the glued blocks and the sort
 //! key are ours, compared with brute force. Not here: values written twice, which need the search.
 
+use super::engine::{Decide, Decision as Answer, Refuted};
 use super::hash::Map;
 use super::objects::{Register, RegisterCall as Call, RegisterReply as Reply};
 use super::spec::{Spec, Timed};
 use history::ValueId;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+impl Decide for Register {
+    fn decide(&self, ops: &[Timed<Register>]) -> Option<Answer<Register>> {
+        decide(self, ops).map(|d| d.map_err(|core| Refuted { core, reduced: None }))
+    }
+}
 
 /// An order of indices, or the ops that contradict each other (every producer of their values is among them).
 pub type Decision = Result<Vec<usize>, Vec<usize>>;

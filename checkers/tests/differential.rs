@@ -1,0 +1,157 @@
+//! Random small runs: every engine against brute force, and what must not change a verdict.
+
+mod common;
+
+use checkers::linearizable::dfs::{self, Limits};
+use checkers::linearizable::engine::{Answer, decide_needed};
+use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
+use checkers::linearizable::preprocess::needed;
+use checkers::linearizable::spec::{OPEN, Spec, Timed};
+use checkers::linearizable::{oracle, reference, register, replay};
+use common::{Mix, register_run, v};
+use history::rng::Rng;
+
+type Ops = Vec<Timed<Register>>;
+
+const SPEC: Register = Register { init: history::ValueId::NULL };
+
+fn small(rng: &mut Rng) -> Ops {
+    let mix = Mix {
+        ops: rng.range(3, 10) as usize,
+        clients: rng.range(2, 6) as usize,
+        values: rng.below(4) as u32,
+        cas: rng.chance(0.5),
+        info: [0, 0, 20, 70][rng.below(4) as usize],
+        lies: rng.below(3) as usize,
+    };
+    register_run(rng, mix)
+}
+
+fn truth(ops: &Ops) -> bool {
+    oracle::linearizable(&SPEC, ops).unwrap()
+}
+
+#[test]
+fn engines_agree_with_brute_force() {
+    let mut rng = Rng::new(1, "differential");
+    let (mut invalid, mut decided) = (0, 0);
+    for _ in 0..20_000 {
+        let ops = small(&mut rng);
+        let truth = truth(&ops);
+        invalid += !truth as u32;
+        let report = dfs::search(&SPEC, &ops, &Limits::default());
+        assert_eq!(report.is_yes(), truth, "dfs: {ops:?}");
+        assert_eq!(reference::linearizable(&SPEC, &ops, 1 << 24, 1 << 26), Some(truth), "reference: {ops:?}");
+        let part: Ops = needed(&SPEC, &ops).into_iter().map(|i| ops[i].clone()).collect();
+        if let Some(answer) = register::decide(&SPEC, &part) {
+            decided += 1;
+            assert_eq!(answer.is_ok(), truth, "decider: {ops:?}");
+            match answer {
+                Ok(order) => assert_eq!(replay::replay(&SPEC, &part, &order), Ok(()), "{ops:?}"),
+                Err(core) => {
+                    let core: Ops = core.iter().map(|i| part[*i].clone()).collect();
+                    assert_eq!(oracle::linearizable(&SPEC, &core), Some(false), "core of {ops:?}");
+                }
+            }
+        }
+        match decide_needed(&SPEC, &ops, &Limits::default()).answer {
+            Answer::Yes(order) => assert!(truth && replay::replay(&SPEC, &ops, &order).is_ok(), "{ops:?}"),
+            Answer::No(_) => assert!(!truth, "{ops:?}"),
+            Answer::Unknown(why) => panic!("{why:?}: {ops:?}"),
+        }
+    }
+    assert!(invalid > 1_000 && invalid < 19_000 && decided > 2_000, "{invalid} invalid, {decided} decided");
+}
+
+#[test]
+fn what_only_helps_keeps_a_valid_history_valid() {
+    let mut rng = Rng::new(2, "metamorphic");
+    for _ in 0..4_000 {
+        let ops = small(&mut rng);
+        let valid = truth(&ops);
+        let check = |ops: &Ops| dfs::search(&SPEC, ops, &Limits::default()).is_yes();
+        // An interval may be recorded too wide, never too narrow.
+        let mut wider = ops.clone();
+        let i = rng.below(ops.len() as u64) as usize;
+        wider[i].inv = 0;
+        if wider[i].is_ok() && rng.chance(0.5) {
+            wider[i] = wider[i].forgotten();
+        }
+        assert!(!valid || check(&wider), "widened {i}: {ops:?}");
+        // A prefix of a valid history is valid.
+        let end = rng.below(60) as u32;
+        let cut: Ops = ops
+            .iter()
+            .filter(|o| o.inv <= end)
+            .map(|o| if o.res > end { o.forgotten() } else { o.clone() })
+            .collect();
+        assert!(!valid || check(&cut), "cut at {end}: {ops:?}");
+        // The order in which ops are listed says nothing.
+        let mut shuffled = ops.clone();
+        rng.shuffle(&mut shuffled);
+        assert_eq!(check(&shuffled), valid, "shuffled: {ops:?}");
+        // Nor does the length of the pauses.
+        let stretch = |p: u32| if p == OPEN { OPEN } else { p * 7 + 3 };
+        let slow: Ops =
+            ops.iter().map(|o| Timed { inv: stretch(o.inv), res: stretch(o.res), ..o.clone() }).collect();
+        assert_eq!(check(&slow), valid, "stretched: {ops:?}");
+        // A read, at the very end, of a value that nobody wrote.
+        let mut lie = ops.clone();
+        lie.push(Timed {
+            call: RegisterCall::Read,
+            reply: Some(RegisterReply::Value(v(999))),
+            inv: 9_000,
+            res: 9_001,
+        });
+        assert!(!check(&lie), "{ops:?}");
+    }
+}
+
+/// Forgetting a reply is weaker: the law that possibly-happened ops rest on.
+#[test]
+fn forgetting_is_weaker() {
+    let values = [v(0), v(1), v(2)];
+    let calls = values
+        .iter()
+        .flat_map(|a| values.iter().map(move |b| RegisterCall::Cas(*a, *b)))
+        .chain(values.iter().map(|a| RegisterCall::Write(*a)))
+        .chain([RegisterCall::Read]);
+    for call in calls {
+        for state in &values {
+            for reply in values.iter().map(|a| RegisterReply::Value(*a)).chain([RegisterReply::Done, RegisterReply::Mismatch]) {
+                if let Some(next) = SPEC.step(state, &call, Some(&reply)) {
+                    assert_eq!(SPEC.step(state, &call, None), Some(next));
+                    assert!(next == *state || !SPEC.idle(&call, &reply), "{call:?} {reply:?} is not idle");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn longer_runs_decide_alike_with_and_without_the_closed_form() {
+    let mut rng = Rng::new(3, "longer");
+    let mut invalid = 0;
+    for round in 0..60 {
+        let mix = Mix { ops: 400, clients: 5, values: 0, cas: round % 2 == 0, info: round % 3 * 5, lies: (round % 4) as usize };
+        let ops: Ops = register_run(&mut rng, mix);
+        let part: Ops = needed(&SPEC, &ops).into_iter().map(|i| ops[i].clone()).collect();
+        let report = dfs::search(&SPEC, &part, &Limits { steps: 3_000_000, ..Limits::default() });
+        if let (Some(closed), false) = (register::decide(&SPEC, &part), matches!(report.answer, dfs::Answer::Spent(_))) {
+            assert_eq!(closed.is_ok(), report.is_yes(), "round {round}");
+            invalid += closed.is_err() as u32;
+        }
+    }
+    assert!(invalid > 5, "{invalid}");
+}
+
+#[test]
+fn many_lost_calls_are_no_trouble() {
+    let mut rng = Rng::new(4, "infos");
+    for values in [0, 5] {
+        let mix = Mix { ops: 2_000, clients: 6, values, cas: true, info: 10, lies: 0 };
+        let ops: Ops = register_run(&mut rng, mix);
+        let decided = decide_needed(&SPEC, &ops, &Limits { steps: 20_000_000, ..Limits::default() });
+        assert!(matches!(decided.answer, Answer::Yes(_)), "{} after {} steps", decided.by, decided.steps);
+    }
+}
