@@ -57,6 +57,8 @@ pub struct ReadOptions {
     pub limits: Limits,
     /// A `fail` of a cas whose error is not `mismatch` is evidence too (`--cas-fail mismatch`).
     pub any_failed_cas_is_mismatch: bool,
+    /// Whether values of a foreign history are `[key value]` tuples; by the look of them where not said.
+    pub independent: Option<bool>,
 }
 
 /// Why a file could not be read: where, and what was expected.

@@ -8,7 +8,9 @@
 
 pub mod event;
 pub mod fault;
+pub mod formats;
 pub mod jsonl;
+pub mod lint;
 mod record;
 pub mod rng;
 pub mod text;
