@@ -5,6 +5,7 @@
 //! spreads seeds over cores. [`run`] gives a history, [`judge`] its verdicts, [`sweep`] those of many seeds.
 
 mod disk;
+pub mod explore;
 mod network;
 mod queue;
 mod run;
@@ -15,5 +16,6 @@ pub mod translate;
 mod world;
 
 pub use disk::{DiskOptions, Unsynced};
+pub use explore::{Outcome, Row, judge, sweep};
 pub use network::NetworkOptions;
 pub use run::{SimResult, SimSpec, Timing, node_names, run};
