@@ -6,21 +6,23 @@
 //! same sender has arrived over a link that no plan cuts, an earlier one that has not arrived was dropped.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::os::fd::AsRawFd;
+use std::task::Poll;
 use std::time::Duration;
 
 use agent::fabric::{Edge, Edges};
 use anyhow::{Context, Result};
+use nix::sys::socket::{MsgFlags, recv};
 use tokio::net::UdpSocket;
-use tokio::sync::{Mutex, mpsc};
-use tokio::task::AbortHandle;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 /// UDP port of the probes in every node.
 pub const PORT: u16 = 7077;
 
-/// How long after the sentinels a packet may still come: receivers run on other cores than the sender.
+/// How long after the sentinels a packet may still come: the kernel delivers on several cores.
 const GRACE: Duration = Duration::from_millis(2);
 
 const MAGIC: [u8; 4] = *b"SCHP";
@@ -51,68 +53,93 @@ impl Packet {
     }
 }
 
-struct Rounds {
-    last: u64,
-    arrivals: mpsc::UnboundedReceiver<Packet>,
-}
-
 /// Sockets in every member of the cluster, the outside last.
 pub struct Prober {
-    members: Vec<(Arc<UdpSocket>, SocketAddr)>,
-    rounds: Mutex<Rounds>,
-    tasks: Vec<AbortHandle>,
+    members: Vec<(UdpSocket, SocketAddr)>,
+    /// Number of the last round; held while a round is going on, so that rounds do not mix.
+    last: Mutex<u64>,
+}
+
+/// What one round still waits for.
+struct Round {
+    number: u64,
+    missing: Edges,
+    sentinels: Edges,
+}
+
+impl Round {
+    fn arrived(&mut self, bytes: &[u8]) {
+        if let Some(packet) = Packet::from_bytes(bytes).filter(|packet| packet.round == self.number) {
+            self.missing.remove(&packet.edge);
+            self.sentinels.remove(&packet.edge);
+        }
+    }
 }
 
 impl Prober {
     /// Takes one bound socket and its address for each node and, last, for the outside.
-    pub fn new(sockets: Vec<(UdpSocket, SocketAddr)>) -> Prober {
-        let (sender, arrivals) = mpsc::unbounded_channel();
-        let members: Vec<_> = sockets.into_iter().map(|(socket, at)| (Arc::new(socket), at)).collect();
-        let tasks = members
-            .iter()
-            .enumerate()
-            .map(|(index, (socket, _))| {
-                tokio::spawn(receive(socket.clone(), index as u16, sender.clone())).abort_handle()
-            })
-            .collect();
-        Prober { members, rounds: Mutex::new(Rounds { last: 0, arrivals }), tasks }
+    pub fn new(members: Vec<(UdpSocket, SocketAddr)>) -> Prober {
+        Prober { members, last: Mutex::new(0) }
     }
 
     /// Sends a packet over each link; returns those whose packet arrived. Silent links get a second packet,
     /// so that one lost to an overflowing queue is not taken for a cut. Costs well under a millisecond when
     /// all are up and some milliseconds otherwise; `patience` bounds each of the two tries.
     pub async fn crossed(&self, edges: &Edges, patience: Duration) -> Result<BTreeSet<Edge>> {
-        let mut rounds = self.rounds.lock().await;
-        let mut through = self.round(&mut rounds, edges, patience).await?;
-        let silent: Edges = edges.difference(&through).copied().collect();
-        if !silent.is_empty() {
-            through.extend(self.round(&mut rounds, &silent, patience).await?);
+        let mut last = self.last.lock().await;
+        let mut silent = edges.clone();
+        for _ in 0..2 {
+            if silent.is_empty() {
+                break;
+            }
+            *last += 1;
+            silent = self.round(*last, silent, patience).await?;
         }
-        Ok(through)
+        Ok(edges.difference(&silent).copied().collect())
     }
 
-    async fn round(&self, rounds: &mut Rounds, edges: &Edges, patience: Duration) -> Result<BTreeSet<Edge>> {
-        rounds.last += 1;
-        let round = rounds.last;
+    /// Returns the links whose packet did not arrive.
+    async fn round(&self, number: u64, edges: Edges, patience: Duration) -> Result<Edges> {
         let outside = self.members.len() - 1;
-        let mut sentinels: BTreeSet<Edge> =
-            edges.iter().map(|edge| Edge::new(usize::from(edge.from), outside)).collect();
+        let sentinels: Edges = edges.iter().map(|edge| Edge::new(usize::from(edge.from), outside)).collect();
         for &edge in edges.iter().chain(&sentinels) {
-            self.send(Packet { round, edge }).await?;
+            self.send(Packet { round: number, edge }).await?;
         }
-        let mut missing = edges.clone();
+        let mut round = Round { number, missing: edges, sentinels };
         let mut until = Instant::now() + patience;
-        while !missing.is_empty() {
-            let Ok(Some(packet)) = timeout_at(until, rounds.arrivals.recv()).await else { break };
-            if packet.round != round {
-                continue;
-            }
-            missing.remove(&packet.edge);
-            if sentinels.remove(&packet.edge) && sentinels.is_empty() {
+        let mut graced = false;
+        while !round.missing.is_empty() && timeout_at(until, self.readable()).await.is_ok() {
+            self.drain(|socket, bytes| socket.try_recv(bytes).ok(), &mut round);
+            if round.sentinels.is_empty() && !graced {
+                graced = true;
                 until = until.min(Instant::now() + GRACE);
             }
         }
-        Ok(edges.difference(&missing).copied().collect())
+        // Asks the kernel once more without the runtime, whose own threads may have been kept waiting.
+        let now = |socket: &UdpSocket, bytes: &mut [u8]| {
+            recv(socket.as_raw_fd(), bytes, MsgFlags::MSG_DONTWAIT).ok()
+        };
+        self.drain(now, &mut round);
+        Ok(round.missing)
+    }
+
+    /// Waits until some socket may have a packet.
+    async fn readable(&self) {
+        poll_fn(|context| {
+            // Each socket is asked, so that each will wake us.
+            let ready = self.members.iter().filter(|(s, _)| s.poll_recv_ready(context).is_ready()).count();
+            if ready > 0 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    fn drain(&self, receive: impl Fn(&UdpSocket, &mut [u8]) -> Option<usize>, round: &mut Round) {
+        let mut bytes = [0; 64];
+        for (socket, _) in &self.members {
+            while let Some(length) = receive(socket, &mut bytes) {
+                round.arrived(&bytes[..length]);
+            }
+        }
     }
 
     async fn send(&self, packet: Packet) -> Result<()> {
@@ -121,31 +148,6 @@ impl Prober {
         let (_, address) = member(packet.edge.to)?;
         socket.send_to(&packet.to_bytes(), address).await.context("a probe cannot be sent")?;
         Ok(())
-    }
-}
-
-impl Drop for Prober {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
-    }
-}
-
-async fn receive(socket: Arc<UdpSocket>, index: u16, sender: mpsc::UnboundedSender<Packet>) {
-    let mut bytes = [0; 64];
-    loop {
-        // An error is an ICMP message about an earlier packet of ours; the socket goes on.
-        let Ok(length) = socket.recv(&mut bytes).await else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        match Packet::from_bytes(&bytes[..length]) {
-            Some(packet) if packet.edge.to == index => {
-                if sender.send(packet).is_err() {
-                    return;
-                }
-            }
-            _ => continue,
-        }
     }
 }
 

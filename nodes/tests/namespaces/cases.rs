@@ -216,7 +216,7 @@ fn process_faults_end_with_their_lease() {
         let request = Request::Apply { fault: 2, what: pause(), lease_ms: 200 };
         ask(&*cluster, 0, request).await;
         let pid = pid(&*cluster, 0).await;
-        until("it goes on", || async { letter(&*cluster, 0, pid).await == "S" }).await;
+        until("it goes on", || goes_on(&*cluster, 0, pid)).await;
         assert_eq!(ask(&*cluster, 0, Request::Active).await, Reply::Active(vec![]));
         cluster
     });

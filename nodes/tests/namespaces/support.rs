@@ -104,6 +104,11 @@ pub async fn letter(cluster: &dyn Cluster, node: usize, pid: i32) -> String {
     cluster.remote(node).exec(&command, PATIENCE).await.unwrap().text().unwrap()
 }
 
+/// The process is alive and neither stopped nor a zombie.
+pub async fn goes_on(cluster: &dyn Cluster, node: usize, pid: i32) -> bool {
+    matches!(letter(cluster, node, pid).await.as_str(), "S" | "R" | "D")
+}
+
 pub fn bench() {
     let folder = TempDir::new().unwrap();
     run(async {
