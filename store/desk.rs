@@ -122,6 +122,7 @@ impl<S> Desk<S> {
             last: status.last,
             hash: format!("{:016x}", status.hash),
             activations: activations.into_iter().map(|(name, count)| (name.to_string(), count)).collect(),
+            syncs: 0,
         }))
     }
 }

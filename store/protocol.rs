@@ -87,6 +87,9 @@ pub struct Report {
     pub hash: String,
     /// How often each enabled switch has acted, by name.
     pub activations: BTreeMap<String, u64>,
+    /// Syncs of the log since the server started; filled in by the host that does them.
+    #[serde(default)]
+    pub syncs: u64,
 }
 
 /// Why a request was not (known to be) carried out.

@@ -7,7 +7,7 @@
 use crate::core::{ClientRef, Config, Core, Effect, Nanos, boot};
 use crate::log::{LogFile, Opened, frame};
 use crate::peers::{Outbox, accept_peers, dial_peer};
-use crate::protocol::{Code, Failure, Request, Response, Role};
+use crate::protocol::{Code, Failure, Reply, Request, Response, Role};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
@@ -107,6 +107,7 @@ pub async fn serve_until(options: ServeOptions, stop: impl Future<Output = ()>) 
         banner,
         waiting: BTreeMap::new(),
         next: 0,
+        syncs: 0,
         batch: Batch::default(),
     };
     let result = host.run(queue, stop).await;
@@ -192,6 +193,8 @@ struct Host {
     /// Where the answers of open requests go.
     waiting: BTreeMap<ClientRef, mpsc::UnboundedSender<String>>,
     next: u64,
+    /// Syncs of the log since the start.
+    syncs: u64,
     batch: Batch,
 }
 
@@ -257,7 +260,10 @@ impl Host {
                 self.waiting.insert(client, reply);
                 self.core.request(now, client, request, out);
             }
-            Input::Synced(ticket) => self.core.synced(now, ticket, out),
+            Input::Synced(ticket) => {
+                self.syncs += 1;
+                self.core.synced(now, ticket, out);
+            }
             // What is on the disk is unknown now: only a restart can find out.
             Input::DiskFailed(error) => return Err(error),
         }
@@ -286,7 +292,10 @@ impl Host {
                     self.batch.writes.push(DiskWrite::Rewrite(buffer));
                     self.batch.ticket = Some(ticket);
                 }
-                Effect::Answer { client, response } => {
+                Effect::Answer { client, mut response } => {
+                    if let Ok(Reply::Status(report)) = &mut response.result {
+                        report.syncs = self.syncs;
+                    }
                     if let Some(reply) = self.waiting.remove(&client) {
                         // The client may be gone; then nobody waits.
                         let _ = reply.send(response.to_json());

@@ -35,7 +35,7 @@ impl Raft {
         last: (u64, u64),
         out: &mut Vec<Effect>,
     ) {
-        if term > self.term {
+        if self.outranked(term) {
             self.become_follower(now, term, None, out);
         }
         let free = self.vote.is_none_or(|vote| vote == from);
@@ -63,7 +63,7 @@ impl Raft {
         granted: bool,
         out: &mut Vec<Effect>,
     ) {
-        if term > self.term {
+        if self.outranked(term) {
             return self.become_follower(now, term, None, out);
         }
         if self.role == Role::Candidate && term == self.term && granted {
@@ -72,6 +72,12 @@ impl Raft {
                 self.become_leader(now, out);
             }
         }
+    }
+
+    /// Whether a message of `term` ends this server's own term.
+    pub(super) fn outranked(&self, term: u64) -> bool {
+        term > self.term
+            && !(self.role == Role::Leader && self.config.switches.fire(Bug::NoStepdownOnHigherTerm))
     }
 
     fn become_leader(&mut self, now: Nanos, out: &mut Vec<Effect>) {

@@ -16,13 +16,14 @@ impl Raft {
         end: u64,
         out: &mut Vec<Effect>,
     ) -> bool {
-        if term < self.term {
+        let higher = self.outranked(term);
+        if !higher && term != self.term {
             let index = self.log.last_index();
             let reply = RaftMessage::AppendReply { term: self.term, ok: false, index, end, round };
             self.send_after(now, self.hard_ticket, from, reply, out);
             return false;
         }
-        if term > self.term || self.role != Role::Follower || self.leader != Some(from) {
+        if higher || self.role != Role::Follower || self.leader != Some(from) {
             self.become_follower(now, term, Some(from), out);
         }
         self.election_at = now + self.timeout;

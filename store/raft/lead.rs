@@ -198,9 +198,7 @@ impl Raft {
         round: u64,
         out: &mut Vec<Effect>,
     ) {
-        if term > self.term
-            && !(self.role == Role::Leader && self.config.switches.fire(Bug::NoStepdownOnHigherTerm))
-        {
+        if self.outranked(term) {
             return self.become_follower(now, term, None, out);
         }
         if self.role != Role::Leader || term < self.term {
@@ -211,7 +209,7 @@ impl Raft {
         peer.round = peer.round.max(round);
         if ok {
             self.matched(now, from, index, end, out);
-        } else {
+        } else if term == self.term {
             self.disagreed(now, from, index, end, out);
         }
         self.close_round(now, out);

@@ -51,6 +51,18 @@ fn a_single_copy_keeps_its_invariants_under_all_damage() {
 }
 
 #[test]
+#[ignore = "slow: hundreds of seeds in every mode"]
+fn all_modes_keep_their_invariants_over_many_seeds() {
+    holds(&config(5, Mode::Raft), 1000..1400, ALL);
+    holds(&config(3, Mode::Raft), 2000..2400, ALL);
+    holds(&config(4, Mode::Raft), 3000..3200, ALL);
+    holds(&config(5, QUORUM), 4000..4400, ALL);
+    holds(&config(3, QUORUM), 5000..5200, ALL);
+    holds(&config(5, Mode::Quorum { n: 5, w: 4, r: 2, write_back: true }), 6000..6200, ALL);
+    holds(&config(3, Mode::Single), 7000..7200, ALL);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_effects() {
     for mode in [Mode::Raft, QUORUM] {
         let once = |seed| run(config(5, mode), seed, SPAN, ALL).fingerprint;
@@ -133,7 +145,6 @@ fn every_switch_breaks_an_invariant() {
             Bug::TermNotPersisted => (3, Damage { crash_all: true, ..split }),
             Bug::VoteIgnoresLog => (5, split),
             Bug::FollowerReadNoWait | Bug::WPlusRLeN => (5, quiet),
-            Bug::NoStepdownOnHigherTerm => (5, Damage { link: true, ..quiet }),
             Bug::NoReadWriteback => (5, Damage { loss: 10, ..quiet }),
             Bug::PartialWriteReportedFailed => (5, split),
             _ => (5, isolate),

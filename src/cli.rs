@@ -1,0 +1,266 @@
+//! Strings in, a verb out: the flags, their help, and the exit code of a bad one.
+//!
+//! Nothing is decided here; names are resolved in `campaign`, work is done in each verb's own module.
+
+use crate::exit;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Parser)]
+#[command(name = "schism", version, about = "Splits clusters apart and says what the split revealed.", after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 valid · 1 invalid · 2 unknown (vacuous included) · 3 could not run · \
+130 interrupted · 254 usage · 255 internal error";
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Five local nodes, a correct store and one with a planted bug, the same faults: two verdicts and a page to open
+    Demo(DemoArgs),
+    /// One run against real nodes (repeat it with --test-count)
+    Test(TestArgs),
+    /// The same run in simulated time: --seeds A..B, bit for bit repeatable
+    Sim(SimArgs),
+    /// Judge recorded histories: files, or run directories under results/
+    Check(CheckArgs),
+    /// Browse results in a web browser, on loopback
+    Serve(ServeArgs),
+    /// What there is: workloads, nemeses, targets, bugs, checkers, models, providers, promises
+    List(ListArgs),
+    /// One workload, nemesis, target, bug or checker in full
+    Explain {
+        /// Its name as `schism list` prints it
+        name: String,
+    },
+    /// What this machine can do, one line each with its consequence
+    Doctor(DoctorArgs),
+    /// Measured numbers, each beside its floor
+    Bench(BenchArgs),
+    /// Run or call the bundled replicated store by hand
+    #[command(disable_help_flag = true)]
+    Store {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Everything random follows from this
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Where runs are written
+    #[arg(long, default_value = "results")]
+    pub results: PathBuf,
+    /// On the simulated cluster, as where user namespaces are refused
+    #[arg(long)]
+    pub simulated: bool,
+    /// One machine-readable document on stdout, everything else on stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `test` and `sim` share: the run itself.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// System under test: store:raft, store:quorum, store:single
+    #[arg(long, default_value = "store:raft")]
+    pub target: String,
+    /// A planted bug to switch on (`schism list bugs`)
+    #[arg(long)]
+    pub bug: Option<String>,
+    /// What clients ask (`schism list workloads`)
+    #[arg(long, short = 'w', default_value = "register")]
+    pub workload: String,
+    /// Comma list of what breaks (`schism list nemeses`); none for a quiet run
+    #[arg(long, default_value = "partition,kill,pause")]
+    pub nemesis: String,
+    /// A file of strikes instead: `at 5s for 3s isolate leader`, one a line
+    #[arg(long, conflicts_with = "nemesis")]
+    pub schedule: Option<PathBuf>,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=31))]
+    pub nodes: u8,
+    /// Calls a second, all clients together; 0 for as fast as they are answered
+    #[arg(long, default_value_t = 200)]
+    pub rate: u64,
+    /// Clients: a number, or `2n` for two a node
+    #[arg(long, default_value = "2n")]
+    pub concurrency: String,
+    /// Seconds under load and faults, warm-up and final reads not counted
+    #[arg(long, default_value_t = 20.0)]
+    pub time_limit: f64,
+    /// Mean seconds from one strike to the next
+    #[arg(long, default_value_t = 5.0)]
+    pub interval: f64,
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// One machine-readable document on stdout, everything else on stderr
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct TestArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Where nodes come from (`schism list providers`)
+    #[arg(long, default_value = "namespaces")]
+    pub provider: String,
+    /// Repeat with seeds seed, seed+1, …
+    #[arg(long, default_value_t = 1)]
+    pub test_count: u32,
+    /// Print the plan (every strike, the first calls of each client) and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Keep the cluster after the run, until Enter or ctrl-C
+    #[arg(long)]
+    pub leave_running: bool,
+    /// Sync the history at every batch (`always`) or every second (`second`)
+    #[arg(long, default_value = "second", value_parser = ["second", "always"])]
+    pub fsync: String,
+    /// Where runs are written
+    #[arg(long, default_value = "results")]
+    pub results: PathBuf,
+    /// Seconds that a fault outlives the controller at most
+    #[arg(long, default_value_t = 10.0)]
+    pub lease: f64,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct SimArgs {
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// A range instead of one seed: `0..1000`
+    #[arg(long)]
+    pub seeds: Option<String>,
+    /// Also print a hash of every message: equal for equal seeds
+    #[arg(long)]
+    pub trace: bool,
+    /// Write history and report of each run below this directory
+    #[arg(long)]
+    pub results: Option<PathBuf>,
+    /// Print the plan and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// History files or run directories
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// What the object is: register, cas-register, set, counter, list, lock, queue; auto looks at the calls
+    #[arg(long, default_value = "auto")]
+    pub spec: String,
+    /// How the file is written (`schism list formats`); auto looks at its content
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// A failed cas without a stated reason is evidence (`mismatch`) or says nothing (`nothing`)
+    #[arg(long, default_value = "nothing", value_parser = ["mismatch", "nothing"])]
+    pub cas_fail: String,
+    /// Steps for each key before the answer is unknown
+    #[arg(long, default_value_t = 200_000_000)]
+    pub budget_steps: u64,
+    /// Bytes for each check: 512MiB, 2GiB
+    #[arg(long, default_value = "2GiB")]
+    pub memory: String,
+    /// Threads; 0 for one a core. The verdict is the same at any number
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Write report.html beside each file judged
+    #[arg(long)]
+    pub report: bool,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    #[arg(default_value = "results")]
+    pub directory: PathBuf,
+    /// Address; anything but loopback needs --token
+    #[arg(long, default_value = "127.0.0.1:8088")]
+    pub bind: std::net::SocketAddr,
+    #[arg(long, env = "SCHISM_TOKEN")]
+    pub token: Option<String>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ListArgs {
+    /// workloads, nemeses, targets, bugs, checkers, models, providers, promises
+    pub kind: String,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Remove what earlier runs left behind
+    #[arg(long)]
+    pub heal: bool,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct BenchArgs {
+    /// run: the tester itself. matrix: what is found and what is not, written to results/README.md
+    #[arg(value_parser = ["run", "check", "matrix"])]
+    pub what: String,
+    /// Only parts whose name contains this
+    #[arg(long)]
+    pub only: Option<String>,
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn main() -> i32 {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // clap's own code for bad usage is 2, which here means unknown.
+            let code = if e.use_stderr() { exit::USAGE } else { exit::VALID };
+            let _ = e.print();
+            return code;
+        }
+    };
+    let result = match cli.verb {
+        Verb::Demo(args) => crate::demo::main(&args),
+        Verb::Test(args) => crate::run::main(&args),
+        Verb::Sim(args) => crate::simulate::main(&args),
+        Verb::Check(_) | Verb::Serve(_) | Verb::List(_) | Verb::Explain { .. } => Ok(0),
+        Verb::Doctor(args) => crate::doctor::main(&args),
+        Verb::Bench(args) => crate::bench::main(&args),
+        Verb::Store { args } => Ok(store::cli::run_cli(&args)),
+    };
+    result.unwrap_or_else(|e| e.report())
+}
+
+/// Why a verb ended without a verdict.
+#[derive(Debug)]
+pub struct Failure {
+    pub code: i32,
+    pub says: String,
+}
+
+impl Failure {
+    pub fn usage(says: impl Into<String>) -> Failure {
+        Failure { code: exit::USAGE, says: says.into() }
+    }
+
+    pub fn could_not_run(says: impl Into<String>) -> Failure {
+        Failure { code: exit::COULD_NOT_RUN, says: says.into() }
+    }
+
+    pub fn internal(says: impl std::fmt::Display) -> Failure {
+        Failure { code: exit::INTERNAL, says: says.to_string() }
+    }
+
+    pub fn report(&self) -> i32 {
+        eprintln!("schism: {}", self.says);
+        self.code
+    }
+}

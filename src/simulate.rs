@@ -1,0 +1,199 @@
+//! `schism sim`: the same target, workload, nemeses and checkers in simulated time.
+//!
+//! A seed is the whole run: it replays bit for bit. Seeds are spread over the cores; output is in seed order.
+//! Not here: the world itself (`sim/`).
+
+use crate::artifacts::{self, Finished, Stamp};
+use crate::campaign::{self, RunSpec};
+use crate::cli::{Failure, SimArgs};
+use crate::judge::{self, Judgement};
+use crate::report::Meta;
+use crate::terminal::{Progress, paint};
+use checkers::Budget;
+use history::History;
+use history::jsonl::{self, Header, ReadOptions, SCHEMA, Writer};
+use rayon::prelude::*;
+use sim::{SimResult, SimSpec, Timing};
+use std::path::Path;
+
+/// What a simulated run depends on, from the same spec as a live one.
+pub fn sim_spec(spec: &RunSpec, trace: bool) -> SimSpec {
+    SimSpec {
+        mode: mode(spec.mode, spec.nodes),
+        bug: spec.bug.map(|b| b.name),
+        workload: spec.workload,
+        strikes: spec.strikes(),
+        places: Vec::new(),
+        params: spec.params(),
+        timing: Timing::default(),
+        seed: spec.seed,
+        trace_hash: trace,
+    }
+}
+
+/// The mode of a target's name. Quorums are majorities, so that reads and writes overlap.
+fn mode(name: &str, nodes: usize) -> store::Mode {
+    let majority = nodes / 2 + 1;
+    match name {
+        "quorum" => store::Mode::Quorum { n: nodes, w: majority, r: majority, write_back: true },
+        "single" => store::Mode::Single,
+        _ => store::Mode::Raft,
+    }
+}
+
+/// The file that a simulated run would have recorded.
+pub fn record(spec: &RunSpec, result: &SimResult, run: &str) -> Vec<u8> {
+    let header = Header {
+        schism: SCHEMA,
+        tool: env!("CARGO_PKG_VERSION").into(),
+        run: run.into(),
+        seed: spec.seed,
+        clock: "simulated".into(),
+        nodes: sim::node_names(spec.nodes),
+        more: spec.header("simulated"),
+    };
+    let written = (|| {
+        let mut writer = Writer::new(Vec::new(), &header)?;
+        for event in &result.events {
+            writer.event(event)?;
+        }
+        let end = result.events.last().map_or(0, history::Event::time);
+        let pairs = result.activations.iter().map(|(k, v)| (history::Value::text(k), history::Value::Int(*v as i64)));
+        let value = history::Value::Map(pairs.collect());
+        writer.event(&history::Event::Note { time: end, f: "activations".into(), value })?;
+        writer.finish()
+    })();
+    written.unwrap_or_else(|e: std::io::Error| panic!("writing to memory cannot fail: {e}"))
+}
+
+/// One seed: simulated, recorded, read back, judged.
+pub struct Simulated {
+    pub spec: RunSpec,
+    pub bytes: Vec<u8>,
+    pub history: History,
+    pub judgement: Judgement,
+    pub trace_hash: u64,
+    pub messages: u64,
+    pub activations: u64,
+}
+
+pub fn one(spec: &RunSpec, trace: bool) -> Simulated {
+    let result = sim::run(&sim_spec(spec, trace));
+    let run = format!("sim/seed-{}", spec.seed);
+    let bytes = record(spec, &result, &run);
+    let history = jsonl::read(bytes.as_slice(), &ReadOptions::default())
+        .unwrap_or_else(|e| panic!("a simulated run recorded what our own reader refuses: {e}"));
+    let judgement = judge::judge(&history, &spec.workload.checkers(), &Budget::default());
+    Simulated {
+        spec: spec.clone(),
+        bytes,
+        history,
+        judgement,
+        trace_hash: result.trace_hash,
+        messages: result.messages,
+        activations: result.activations.values().sum(),
+    }
+}
+
+fn seeds(args: &SimArgs) -> Result<std::ops::Range<u64>, Failure> {
+    let Some(text) = &args.seeds else { return Ok(args.run.seed..args.run.seed + 1) };
+    let bad = || Failure::usage(format!("--seeds takes a range such as 0..100, not {text:?}"));
+    let (from, to) = text.split_once("..").ok_or_else(bad)?;
+    let range = from.parse().map_err(|_| bad())?..to.parse().map_err(|_| bad())?;
+    match range.is_empty() {
+        true => Err(bad()),
+        false => Ok(range),
+    }
+}
+
+pub fn main(args: &SimArgs) -> Result<i32, Failure> {
+    let spec = campaign::resolve(&args.run)?;
+    if args.dry_run {
+        print!("{}", artifacts::plan_text(&spec, args.run.json));
+        return Ok(crate::exit::VALID);
+    }
+    let seeds = seeds(args)?;
+    let single = seeds.end - seeds.start == 1;
+    let progress = Progress::new();
+    let campaign = format!("sim-{}", Stamp::now());
+    // Chunks bound what is held at once; within one, order is kept whatever finishes first.
+    let (mut codes, mut documents, mut verdicts) = (Vec::new(), Vec::new(), [0u64; 3]);
+    let all: Vec<u64> = seeds.collect();
+    for chunk in all.chunks(64) {
+        let runs: Vec<Simulated> = chunk
+            .par_iter()
+            .map(|seed| one(&RunSpec { seed: *seed, ..spec.clone() }, args.trace))
+            .collect();
+        for run in runs {
+            verdicts[run.judgement.verdict.rank() as usize] += 1;
+            codes.push(run.judgement.exit_code());
+            line(&run, args);
+            documents.push(artifacts::document(&run.history, &run.judgement, &meta(&run)));
+            if let Some(results) = &args.results {
+                keep(results, &campaign, run, &progress)?;
+            }
+        }
+    }
+    if args.run.json {
+        artifacts::print_json(&documents);
+    } else if !single {
+        let [valid, unknown, invalid] = verdicts;
+        println!("{} seeds: {valid} valid, {unknown} unknown, {invalid} invalid", codes.len());
+    }
+    Ok(judge::worst_exit(codes))
+}
+
+/// A seed's line; for a single run the diagnosis follows.
+fn line(run: &Simulated, args: &SimArgs) {
+    let [ok, fail, info] = artifacts::op_counts(&run.history);
+    let word = paint(&format!("{:22}", run.judgement.headline()), run.judgement.verdict.rank());
+    let strikes = run.history.strikes().iter().filter(|s| s.measured().is_some()).count();
+    let mut text = format!("seed {:<6} {word} {ok} ok {fail} fail {info} info, {strikes} strikes", run.spec.seed);
+    if args.trace {
+        text += &format!(", {} messages, trace {:016x}", run.messages, run.trace_hash);
+    }
+    if run.spec.bug.is_some() {
+        text += &format!(", bug acted {} times", run.activations);
+    }
+    if args.seeds.is_none() {
+        text += &format!("\n  {}\n  repeat  {}", run.judgement.diagnosis(), run.spec.command("sim"));
+    }
+    match args.run.json {
+        true => eprintln!("{text}"),
+        false => println!("{text}"),
+    }
+}
+
+fn meta(run: &Simulated) -> Meta {
+    Meta {
+        run: format!("seed-{}", run.spec.seed),
+        title: format!("{} {} (simulated)", run.spec.target_name(), run.spec.workload.name()),
+        command: run.spec.command("sim"),
+        host: vec![("schism".into(), env!("CARGO_PKG_VERSION").into()), ("world".into(), "simulated".into())],
+        not_injected: Vec::new(),
+        logs: Vec::new(),
+        siblings: Vec::new(),
+        promise: run.spec.promise(),
+        started: Stamp::now().pretty(),
+    }
+}
+
+fn keep(results: &Path, campaign: &str, run: Simulated, progress: &Progress) -> Result<Finished, Failure> {
+    let name = format!("{campaign}/seed-{}", run.spec.seed);
+    let mut meta = meta(&run);
+    meta.run = name.clone();
+    write(results, &name, run, meta, progress)
+}
+
+/// The same directory a live run would leave.
+pub fn write(results: &Path, name: &str, run: Simulated, meta: Meta, progress: &Progress) -> Result<Finished, Failure> {
+    let directory = results.join(name);
+    artifacts::write_plan(&directory, &run.spec, &run.spec.strikes(), &meta.command)?;
+    let path = directory.join("history.jsonl");
+    std::fs::write(&path, &run.bytes)
+        .map_err(|e| Failure::could_not_run(format!("cannot write {}: {e}", path.display())))?;
+    let finished = artifacts::publish(&run.history, run.judgement, meta, &directory, progress);
+    artifacts::link_latest(results, name);
+    Ok(finished)
+}
+
