@@ -29,8 +29,8 @@ use bind::Bind;
 use dfs::Limits;
 use engine::Answer;
 use explain::{Part, explain};
-use history::{History, Op, OpId, OutcomeKind, Value, ValueId};
-use objects::{Counter, Element, List, Mutex, Queue, Register, RegisterCall, RegisterReply, WholeSet};
+use history::{History, Op, OpId, Value, ValueId};
+use objects::{Counter, Element, List, Mutex, Queue, Register, WholeSet};
 use rayon::prelude::*;
 use spec::{OPEN, Timed};
 use std::collections::BTreeMap;
@@ -100,7 +100,8 @@ impl Object {
 
 /// Reads return numbers, not lists of elements.
 fn sums(history: &History) -> bool {
-    let mut reads = history.ops().filter(|op| op.f() == "read").filter_map(|op| op.read()).filter(|v| !v.is_null());
+    let mut reads =
+        history.ops().filter(|op| op.f() == "read").filter_map(|op| op.read()).filter(|v| !v.is_null());
     reads.next().is_some_and(|v| history.values().int(v).is_some())
 }
 
@@ -108,13 +109,11 @@ fn sums(history: &History) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Linearizable {
     pub object: Object,
-    /// A cas that failed found another value (in histories whose format does not tell a refusal from a failure).
-    pub cas_fail_is_mismatch: bool,
 }
 
 impl Linearizable {
     pub const fn of(object: Object) -> Linearizable {
-        Linearizable { object, cas_fail_is_mismatch: false }
+        Linearizable { object }
     }
 }
 
@@ -141,13 +140,15 @@ impl Checker for Linearizable {
         };
         match object {
             Some(Object::Register | Object::CasRegister) => {
-                judge(&Cas { fail_is_mismatch: self.cas_fail_is_mismatch }, history, budget)
+                judge(&Plain(Register::default()), history, budget)
             }
             Some(Object::Counter) => judge(&Plain(Counter), history, budget),
             Some(Object::List) => judge(&Plain(List), history, budget),
             Some(Object::Queue) => judge(&Plain(Queue), history, budget),
             Some(Object::Mutex) => judge(&Plain(Mutex), history, budget),
-            Some(Object::Set) if history.ops().any(|op| op.f() == "read") => judge(&Plain(WholeSet), history, budget),
+            Some(Object::Set) if history.ops().any(|op| op.f() == "read") => {
+                judge(&Plain(WholeSet), history, budget)
+            }
             Some(Object::Set) => judge(&ByElement, history, budget),
             Some(Object::Auto) | None => {
                 let says = "the calls of this history fit no single object; name one";
@@ -168,9 +169,6 @@ trait Split: Sync {
     /// The partition of an op.
     fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
         (op.key(), ValueId::NULL)
-    }
-    fn take(&self, op: &Op<'_>, history: &History) -> Result<Option<bind::Taken<Self::Object>>, String> {
-        self.object().take(op, history)
     }
 }
 
@@ -193,27 +191,6 @@ impl Split for ByElement {
     }
     fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
         (op.key(), op.arg())
-    }
-}
-
-struct Cas {
-    fail_is_mismatch: bool,
-}
-
-const NIL_REGISTER: Register = Register { init: ValueId::NULL };
-
-impl Split for Cas {
-    type Object = Register;
-    fn object(&self) -> &Register {
-        &NIL_REGISTER
-    }
-    fn take(&self, op: &Op<'_>, history: &History) -> Result<Option<bind::Taken<Register>>, String> {
-        match (op.kind(), op.cas()) {
-            (OutcomeKind::Fail, Some((old, new))) if self.fail_is_mismatch => {
-                Ok(Some((RegisterCall::Cas(old, new), Some(RegisterReply::Mismatch))))
-            }
-            _ => NIL_REGISTER.take(op, history),
-        }
     }
 }
 
@@ -251,7 +228,7 @@ fn parts<P: Split>(split: &P, history: &History) -> Result<Vec<Part<P::Object>>,
     let mut at: BTreeMap<(ValueId, ValueId), usize> = BTreeMap::new();
     let mut parts: Vec<Part<P::Object>> = Vec::new();
     for op in history.ops() {
-        let Some((call, reply)) = split.take(&op, history)? else { continue };
+        let Some((call, reply)) = split.object().take(&op, history)? else { continue };
         let res = if reply.is_some() { op.res() } else { OPEN };
         let id = split.part(&op);
         let slot = *at.entry(id).or_insert_with(|| {
@@ -283,7 +260,14 @@ fn judge_part<S: Bind>(spec: &S, part: &Part<S>, limits: &Limits, history: &Hist
         },
         Answer::Unknown(why) => unknown(why, part, decided.settled),
     };
-    Judged { verdict, order, by: decided.by, steps: decided.steps, ops: part.ops.len(), key: part.key.clone() }
+    Judged {
+        verdict,
+        order,
+        by: decided.by,
+        steps: decided.steps,
+        ops: part.ops.len(),
+        key: part.key.clone(),
+    }
 }
 
 fn unknown<S: Bind>(why: Why, part: &Part<S>, settled: u32) -> Verdict {
@@ -291,11 +275,15 @@ fn unknown<S: Bind>(why: Why, part: &Part<S>, settled: u32) -> Verdict {
     let settled = settled.min(of);
     let subject = story::subject(Some(&part.key), S::NOUN);
     let reason = match &why {
-        Why::Disagreement => "two of our engines disagree about it, which is a bug in this program; please report it",
+        Why::Disagreement => {
+            "two of our engines disagree about it, which is a bug in this program; please report it"
+        }
         Why::Bytes => "the memory budget is spent",
         _ => "the step budget is spent",
     };
-    let says = format!("{subject} is undecided: {reason}. Everything that completed before event {settled} of {of} is fine.");
+    let says = format!(
+        "{subject} is undecided: {reason}. Everything that completed before event {settled} of {of} is fine."
+    );
     Verdict::Unknown(Reason { why, says, key: (!part.key.is_null()).then(|| part.key.clone()), settled, of })
 }
 

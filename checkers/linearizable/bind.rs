@@ -28,7 +28,12 @@ pub trait Bind: Decide {
     }
 
     /// A contradiction that a closed form found, told in words.
-    fn tell(&self, ops: &[Timed<Self>], core: &[usize], story: &Story<'_>) -> Option<(&'static str, Vec<String>)> {
+    fn tell(
+        &self,
+        ops: &[Timed<Self>],
+        core: &[usize],
+        story: &Story<'_>,
+    ) -> Option<(&'static str, Vec<String>)> {
         let _ = (ops, core, story);
         None
     }
@@ -90,7 +95,12 @@ impl Bind for Register {
         super::stale::claim(self, ops, bad, story)
     }
 
-    fn tell(&self, ops: &[Timed<Self>], core: &[usize], story: &Story<'_>) -> Option<(&'static str, Vec<String>)> {
+    fn tell(
+        &self,
+        ops: &[Timed<Self>],
+        core: &[usize],
+        story: &Story<'_>,
+    ) -> Option<(&'static str, Vec<String>)> {
         super::stale::tell(self, ops, core, story)
     }
 
@@ -136,7 +146,10 @@ impl Bind for Counter {
 
     fn take(&self, op: &Op<'_>, history: &History) -> Result<Option<Taken<Self>>, String> {
         let int = |v: ValueId| {
-            history.values().int(v).ok_or_else(|| format!("op #{}: {} is not an integer", op.id.0, history.value(v)))
+            history
+                .values()
+                .int(v)
+                .ok_or_else(|| format!("op #{}: {} is not an integer", op.id.0, history.value(v)))
         };
         if op.kind() == OutcomeKind::Fail {
             return Ok(None);
@@ -203,7 +216,12 @@ impl Bind for List {
         }))
     }
 
-    fn tell(&self, ops: &[Timed<Self>], core: &[usize], story: &Story<'_>) -> Option<(&'static str, Vec<String>)> {
+    fn tell(
+        &self,
+        ops: &[Timed<Self>],
+        core: &[usize],
+        story: &Story<'_>,
+    ) -> Option<(&'static str, Vec<String>)> {
         super::tales::collection(ops, core, story)
     }
 
@@ -252,7 +270,12 @@ impl Bind for WholeSet {
         }))
     }
 
-    fn tell(&self, ops: &[Timed<Self>], core: &[usize], story: &Story<'_>) -> Option<(&'static str, Vec<String>)> {
+    fn tell(
+        &self,
+        ops: &[Timed<Self>],
+        core: &[usize],
+        story: &Story<'_>,
+    ) -> Option<(&'static str, Vec<String>)> {
         super::tales::collection(ops, core, story)
     }
 
@@ -286,7 +309,8 @@ impl Bind for Queue {
         Ok(Some(match op.f() {
             "enqueue" => (QueueCall::Enqueue(op.arg()), done_or(op, QueueReply::Done)),
             "dequeue" => {
-                let reply = op.read().map(|v| if v.is_null() { QueueReply::Empty } else { QueueReply::Took(v) });
+                let reply =
+                    op.read().map(|v| if v.is_null() { QueueReply::Empty } else { QueueReply::Took(v) });
                 (QueueCall::Dequeue, reply)
             }
             _ => return unknown(op, Self::NOUN),
@@ -298,7 +322,9 @@ impl Bind for Queue {
     }
 
     fn refusal(&self, state: &Vec<ValueId>, op: &Timed<Self>, history: &History) -> String {
-        let head = state.first().map_or("the queue is empty".into(), |v| format!("the head is {}", history.value(*v)));
+        let head = state
+            .first()
+            .map_or("the queue is empty".into(), |v| format!("the head is {}", history.value(*v)));
         match op.reply {
             Some(QueueReply::Took(v)) => format!("needs {}, {head}", history.value(v)),
             Some(QueueReply::Empty) => format!("needs an empty queue, {head}"),

@@ -70,7 +70,9 @@ pub fn decide<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided
     let report = dfs::search(spec, ops, limits);
     match report.answer {
         dfs::Answer::Yes(order) => checked(spec, ops, order, "dfs", report.steps),
-        dfs::Answer::No => Decided { answer: Answer::No(None), by: "dfs", steps: report.steps, settled: report.settled },
+        dfs::Answer::No => {
+            Decided { answer: Answer::No(None), by: "dfs", steps: report.steps, settled: report.settled }
+        }
         dfs::Answer::Spent(why) => {
             Decided { answer: Answer::Unknown(why), by: "dfs", steps: report.steps, settled: report.settled }
         }
@@ -90,7 +92,13 @@ pub fn decide_needed<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> 
     decided
 }
 
-fn checked<S: Spec>(spec: &S, ops: &[Timed<S>], order: Vec<usize>, by: &'static str, steps: u64) -> Decided<S> {
+fn checked<S: Spec>(
+    spec: &S,
+    ops: &[Timed<S>],
+    order: Vec<usize>,
+    by: &'static str,
+    steps: u64,
+) -> Decided<S> {
     let answer = match replay(spec, ops, &order) {
         Ok(()) => Answer::Yes(order),
         Err(_) => Answer::Unknown(Why::Disagreement),

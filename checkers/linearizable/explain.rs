@@ -60,13 +60,15 @@ pub fn explain<S: Bind>(
 /// The ops that had begun by `end`, those still open then as possibly-happened.
 fn prefix<S: Spec>(ops: &[Timed<S>], end: Pos) -> (Vec<usize>, Vec<Timed<S>>) {
     let at: Vec<usize> = (0..ops.len()).filter(|i| ops[*i].inv <= end).collect();
-    let cut = at.iter().map(|i| if ops[*i].res > end { ops[*i].forgotten() } else { ops[*i].clone() }).collect();
+    let cut =
+        at.iter().map(|i| if ops[*i].res > end { ops[*i].forgotten() } else { ops[*i].clone() }).collect();
     (at, cut)
 }
 
 /// The first completion at which no order is left, by bisection: what is invalid stays so in every longer prefix.
 fn first_bad<S: Bind>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> (Pos, Option<usize>) {
-    let mut ends: Vec<(Pos, usize)> = (0..ops.len()).filter(|i| ops[*i].is_ok()).map(|i| (ops[i].res, i)).collect();
+    let mut ends: Vec<(Pos, usize)> =
+        (0..ops.len()).filter(|i| ops[*i].is_ok()).map(|i| (ops[i].res, i)).collect();
     ends.sort_unstable();
     let (mut good, mut bad) = (0, ends.len());
     while good + 1 < bad {
@@ -203,8 +205,11 @@ impl<S: Bind> Finder<'_, S> {
         let out = |i: &usize| !order.contains(i);
         let wall = (0..ops.len()).filter(out).map(|i| ops[i].res).min().unwrap_or(Pos::MAX);
         let next = (0..ops.len()).filter(out).filter(|i| ops[*i].inv < wall && ops[*i].is_ok());
-        let refuse = |i: usize| Stuck { op: ids[i], says: self.spec.refusal(&state, &ops[i], self.story.history) };
-        let stuck = next.filter(|i| self.spec.step(&state, &ops[*i].call, ops[*i].reply.as_ref()).is_none()).map(refuse);
+        let refuse =
+            |i: usize| Stuck { op: ids[i], says: self.spec.refusal(&state, &ops[i], self.story.history) };
+        let stuck = next
+            .filter(|i| self.spec.step(&state, &ops[*i].call, ops[*i].reply.as_ref()).is_none())
+            .map(refuse);
         Partial { stuck: stuck.collect(), order: order.iter().map(|i| ids[*i]).collect(), states }
     }
 
@@ -224,7 +229,12 @@ impl<S: Bind> Finder<'_, S> {
                     edges.push(Edge { from, to, real_time: true, says });
                 }
                 if let Some(v) = self.spec.makes(a).filter(|v| i != j && self.spec.sees(b) == Some(*v)) {
-                    edges.push(Edge { from, to, real_time: false, says: format!("{} seen", self.story.value(v)) });
+                    edges.push(Edge {
+                        from,
+                        to,
+                        real_time: false,
+                        says: format!("{} seen", self.story.value(v)),
+                    });
                 }
             }
         }
@@ -246,7 +256,8 @@ impl<S: Bind> Finder<'_, S> {
                 true => "From the initial state".to_string(),
                 false => format!("One order gets as far as {}, but then", list(&order)),
             };
-            let stuck: Vec<String> = partial.stuck.iter().map(|s| format!("#{} {}", s.op.0, s.says)).collect();
+            let stuck: Vec<String> =
+                partial.stuck.iter().map(|s| format!("#{} {}", s.op.0, s.says)).collect();
             words.push(capital(&format!("{so_far} nothing can come next: {}.", list(&stuck))));
         }
         words

@@ -113,8 +113,9 @@ impl<S: Leveled> Chain<'_, S> {
     }
 
     fn decide(&self) -> Decision<S> {
-        let mut reads: Vec<usize> =
-            (0..self.ops.len()).filter(|i| self.ops[*i].reply.as_ref().is_some_and(|r| S::seen(r).is_some())).collect();
+        let mut reads: Vec<usize> = (0..self.ops.len())
+            .filter(|i| self.ops[*i].reply.as_ref().is_some_and(|r| S::seen(r).is_some()))
+            .collect();
         reads.sort_by_key(|i| (self.seen(*i).len(), self.ops[*i].inv));
         reads.iter().try_for_each(|i| self.possible(*i))?;
         for pair in reads.windows(2) {
@@ -176,7 +177,8 @@ impl<S: Leveled> Chain<'_, S> {
             }
             levels.push((level, *read));
         }
-        let unseen = (0..self.ops.len()).filter(|i| !placed[*i] && self.ops[*i].is_ok() && S::added(&self.ops[*i].call).is_some());
+        let unseen = (0..self.ops.len())
+            .filter(|i| !placed[*i] && self.ops[*i].is_ok() && S::added(&self.ops[*i].call).is_some());
         levels.extend(unseen.map(|i| (level + 1, i)));
         levels
     }
@@ -186,7 +188,8 @@ impl<S: Leveled> Chain<'_, S> {
         // The latest invocation on any lower level, and on this one.
         let (mut low, mut here): (Option<usize>, Option<usize>) = (None, None);
         let mut at = 0;
-        let later = |a: Option<usize>, b: usize| Some(a.filter(|a| self.ops[*a].inv > self.ops[b].inv).unwrap_or(b));
+        let later =
+            |a: Option<usize>, b: usize| Some(a.filter(|a| self.ops[*a].inv > self.ops[b].inv).unwrap_or(b));
         for (level, i) in &levels {
             if *level != at {
                 at = *level;
@@ -207,9 +210,13 @@ impl<S: Leveled> Chain<'_, S> {
             (None, Some(v)) => self.refuted(&[early, late], &[v]),
             (None, None) => {
                 let missing = self.seen(late);
-                let v = self.seen(early).iter().copied().find(|v| !missing.contains(v)).unwrap_or(ValueId::NULL);
+                let v =
+                    self.seen(early).iter().copied().find(|v| !missing.contains(v)).unwrap_or(ValueId::NULL);
                 let adder = self.adder.get(&v).copied();
-                self.refuted(&[Some(early), Some(late), adder].into_iter().flatten().collect::<Vec<_>>(), &[v])
+                self.refuted(
+                    &[Some(early), Some(late), adder].into_iter().flatten().collect::<Vec<_>>(),
+                    &[v],
+                )
             }
             (Some(v), None) => self.refuted(&[early, late], &[v]),
             (Some(x), Some(y)) => {

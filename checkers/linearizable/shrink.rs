@@ -32,7 +32,8 @@ pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut tries: u32) -> Small<S>
     let mut chunk = ops.len().div_ceil(2).max(1);
     loop {
         let mut changed = false;
-        let candidates: Vec<usize> = (0..ops.len()).filter(|i| fates[*i] == Fate::Whole && ops[*i].is_ok()).collect();
+        let candidates: Vec<usize> =
+            (0..ops.len()).filter(|i| fates[*i] == Fate::Whole && ops[*i].is_ok()).collect();
         for part in candidates.chunks(chunk) {
             if tries == 0 {
                 return left(spec, ops, &fates);
@@ -63,7 +64,8 @@ fn weaker<S: Decide>(spec: &S, op: &Timed<S>) -> Fate {
 
 fn apply<S: Decide>(ops: &[Timed<S>], fates: &[Fate]) -> (Vec<usize>, Vec<Timed<S>>) {
     let kept: Vec<usize> = (0..ops.len()).filter(|i| fates[*i] != Fate::Gone).collect();
-    let list = kept.iter().map(|i| if fates[*i] == Fate::Demoted { ops[*i].forgotten() } else { ops[*i].clone() });
+    let list =
+        kept.iter().map(|i| if fates[*i] == Fate::Demoted { ops[*i].forgotten() } else { ops[*i].clone() });
     (kept.clone(), list.collect())
 }
 
@@ -71,5 +73,9 @@ fn left<S: Decide>(spec: &S, ops: &[Timed<S>], fates: &[Fate]) -> Small<S> {
     let (kept, list) = apply(ops, fates);
     let needed = preprocess::needed(spec, &list);
     let demoted = needed.iter().map(|i| kept[*i]).filter(|i| fates[*i] == Fate::Demoted).collect();
-    Small { demoted, ops: needed.iter().map(|i| list[*i].clone()).collect(), kept: needed.iter().map(|i| kept[*i]).collect() }
+    Small {
+        demoted,
+        ops: needed.iter().map(|i| list[*i].clone()).collect(),
+        kept: needed.iter().map(|i| kept[*i]).collect(),
+    }
 }

@@ -31,7 +31,9 @@ fn unwritten(bad: usize, value: ValueId, story: &Story<'_>) -> Claim<Register> {
     let me = story.op(bad);
     let shown = story.value(value);
     let writes = |op: &history::Op<'_>| {
-        op.key() == me.key() && op.id != me.id && (op.cas().map_or(op.f() == "write" && op.arg() == value, |c| c.1 == value))
+        op.key() == me.key()
+            && op.id != me.id
+            && (op.cas().map_or(op.f() == "write" && op.arg() == value, |c| c.1 == value))
     };
     let others: Vec<_> = story.history.ops().filter(writes).collect();
     let verb = if me.f() == "read" { "returned" } else { "succeeded by finding" };
@@ -67,12 +69,22 @@ fn unwritten(bad: usize, value: ValueId, story: &Story<'_>) -> Claim<Register> {
             "thin-air read",
             vec![
                 format!("{told}, which nobody ever wrote."),
-                format!("No call in the whole history writes {shown} to it, and it starts as {}.", story.value(ValueId::NULL)),
+                format!(
+                    "No call in the whole history writes {shown} to it, and it starts as {}.",
+                    story.value(ValueId::NULL)
+                ),
             ],
             vec![],
         ),
     };
-    Claim { pattern, core: vec![bad], also, group: None, words: with_strike(words, bad, story), of: Default::default() }
+    Claim {
+        pattern,
+        core: vec![bad],
+        also,
+        group: None,
+        words: with_strike(words, bad, story),
+        of: Default::default(),
+    }
 }
 
 fn with_strike(mut words: Vec<String>, i: usize, story: &Story<'_>) -> Vec<String> {
@@ -118,12 +130,20 @@ fn double_cas(
         format!("{} and {} both replaced {shown}.", capital(&story.full(other)), story.full(bad)),
         format!("{source}; one of the updates was lost."),
     ];
-    let group = (producers.len() > 1).then(|| (producers.to_vec(), format!("all {} writes of {shown}", producers.len())));
+    let group = (producers.len() > 1)
+        .then(|| (producers.to_vec(), format!("all {} writes of {shown}", producers.len())));
     let mut core = all;
     if group.is_none() {
         core.extend_from_slice(producers);
     }
-    Some(Claim { pattern: "lost update", core, also: vec![], group, words: with_strike(words, bad, story), of: Default::default() })
+    Some(Claim {
+        pattern: "lost update",
+        core,
+        also: vec![],
+        group,
+        words: with_strike(words, bad, story),
+        of: Default::default(),
+    })
 }
 
 /// Another value was certainly there after every store of this one and before the op that saw this one began.
@@ -145,11 +165,14 @@ fn overwritten(
         _ => producers.iter().copied().max_by_key(|i| ops[*i].res),
     };
     let from = settled.map_or(0, |i| ops[i].res);
-    let inside = |i: &usize| ops[*i].is_ok() && (settled.is_none() || ops[*i].inv > from) && ops[*i].res < ops[bad].inv;
+    let inside = |i: &usize| {
+        ops[*i].is_ok() && (settled.is_none() || ops[*i].inv > from) && ops[*i].res < ops[bad].inv
+    };
     let other = |v: Option<ValueId>| v.is_some_and(|w| w != value);
     let writer =
         (0..ops.len()).filter(inside).filter(|i| other(spec.makes(&ops[*i]))).min_by_key(|i| ops[*i].res);
-    let reader = (0..ops.len()).filter(inside).filter(|i| other(spec.sees(&ops[*i]))).min_by_key(|i| ops[*i].res);
+    let reader =
+        (0..ops.len()).filter(inside).filter(|i| other(spec.sees(&ops[*i]))).min_by_key(|i| ops[*i].res);
     let shown = story.value(value);
     let first = match (producers, settled) {
         (_, None) => format!("{shown} is the initial value and nobody stored it again"),
@@ -186,9 +209,20 @@ fn overwritten(
     core.extend(settled);
     // What a value that was only seen came from, so that the core stands alone.
     if pattern == "new/old inversion" {
-        core.extend((0..ops.len()).filter(|i| spec.makes(&ops[*i]) == spec.sees(&ops[between]) && ops[*i].inv < ops[between].res));
+        core.extend(
+            (0..ops.len()).filter(|i| {
+                spec.makes(&ops[*i]) == spec.sees(&ops[between]) && ops[*i].inv < ops[between].res
+            }),
+        );
     }
-    Some(Claim { pattern, core, also: vec![], group, words: with_strike(words, bad, story), of: Default::default() })
+    Some(Claim {
+        pattern,
+        core,
+        also: vec![],
+        group,
+        words: with_strike(words, bad, story),
+        of: Default::default(),
+    })
 }
 
 fn tell_overwritten(
@@ -202,7 +236,9 @@ fn tell_overwritten(
 ) -> Vec<String> {
     let verb = if story.op(bad).f() == "read" { "returned" } else { "succeeded by finding" };
     let before = match settled {
-        Some(by) => format!("{first} {} before {} was invoked.", story.gap(by, write), story.making(write, new)),
+        Some(by) => {
+            format!("{first} {} before {} was invoked.", story.gap(by, write), story.making(write, new))
+        }
         None => format!("{first}; {} replaced it.", story.making(write, new)),
     };
     let new = story.value(new);
@@ -255,7 +291,12 @@ fn tell_inverted(
 }
 
 /// Two values that must each precede the other.
-pub fn tell(spec: &Register, ops: Ops, core: &[usize], story: &Story<'_>) -> Option<(&'static str, Vec<String>)> {
+pub fn tell(
+    spec: &Register,
+    ops: Ops,
+    core: &[usize],
+    story: &Story<'_>,
+) -> Option<(&'static str, Vec<String>)> {
     let mut words = Vec::new();
     for a in core {
         for b in core {

@@ -76,21 +76,29 @@ pub fn full(op: &Op<'_>, history: &History) -> String {
 /// The sentence about the strike that began last before this op did.
 pub fn strike_before(op: &Op<'_>, history: &History) -> Option<String> {
     let strike = history.strikes().iter().filter(|s| s.begun <= op.invoked()).max_by_key(|s| s.begun)?;
-    let nodes = strike.confirmed.as_ref().map(|(_, r, _)| r.touched(history.nodes().len())).unwrap_or_default();
+    let nodes =
+        strike.confirmed.as_ref().map(|(_, r, _)| r.touched(history.nodes().len())).unwrap_or_default();
     let names: Vec<&str> = nodes.iter().map(|n| history.node_name(*n)).collect();
     let whom = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
     let what = format!("\"{}\"{whom}", strike.strike.fault);
     let name = format!("{} #{}", op.f(), op.id.0);
-    Some(match strike.healed.as_ref().map(|(at, _)| *at).or(strike.heal_begun).filter(|at| *at <= op.invoked()) {
-        Some(healed) => format!(
-            "{} began {} after the strike {what} had healed.",
-            capital(&name),
-            span(op.invoked() - healed)
-        ),
-        None => {
-            format!("{} began {} into the strike {what}.", capital(&name), span(op.invoked() - strike.begun))
-        }
-    })
+    Some(
+        match strike.healed.as_ref().map(|(at, _)| *at).or(strike.heal_begun).filter(|at| *at <= op.invoked())
+        {
+            Some(healed) => format!(
+                "{} began {} after the strike {what} had healed.",
+                capital(&name),
+                span(op.invoked() - healed)
+            ),
+            None => {
+                format!(
+                    "{} began {} into the strike {what}.",
+                    capital(&name),
+                    span(op.invoked() - strike.begun)
+                )
+            }
+        },
+    )
 }
 
 /// `310 ns`, `4.2 µs`, `31 ms`, `2.1 s`: two digits are enough to compare.
@@ -127,7 +135,10 @@ mod tests {
 
     #[test]
     fn spans_and_lists_read_well() {
-        assert_eq!([span(310), span(4_200), span(31_400_000), span(2_140_000_000)], ["310 ns", "4.2 µs", "31 ms", "2.1 s"]);
+        assert_eq!(
+            [span(310), span(4_200), span(31_400_000), span(2_140_000_000)],
+            ["310 ns", "4.2 µs", "31 ms", "2.1 s"]
+        );
         assert_eq!(list(&["#1".into(), "#2".into(), "#3".into()]), "#1, #2 and #3");
         assert_eq!(subject(Some(&Value::text("x")), "register"), "Key x");
     }

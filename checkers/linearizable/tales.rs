@@ -15,7 +15,8 @@ pub fn collection<S: Leveled>(
 ) -> Option<(&'static str, Vec<String>)> {
     let seen = |i: usize| ops[i].reply.as_ref().and_then(S::seen);
     let reads: Vec<usize> = core.iter().copied().filter(|i| seen(*i).is_some()).collect();
-    let adds: Vec<(usize, ValueId)> = core.iter().filter_map(|i| Some((*i, S::added(&ops[*i].call)?))).collect();
+    let adds: Vec<(usize, ValueId)> =
+        core.iter().filter_map(|i| Some((*i, S::added(&ops[*i].call)?))).collect();
     let head = format!("{} is not linearizable:", story.subject());
     let has = |r: usize, v: ValueId| seen(r).is_some_and(|s| s.contains(&v));
     let before = |a: usize, b: usize| ops[a].res < ops[b].inv;
@@ -37,7 +38,10 @@ pub fn collection<S: Leveled>(
             if times > 1 {
                 let words = vec![
                     format!("{head} {} returned {shown} {times} times.", story.full(*read)),
-                    format!("{} is the only call that adds it: it was applied more than once.", capital(&story.full(*add))),
+                    format!(
+                        "{} is the only call that adds it: it was applied more than once.",
+                        capital(&story.full(*add))
+                    ),
                 ];
                 return done("duplicate element", words, *read);
             }
@@ -59,7 +63,10 @@ pub fn collection<S: Leveled>(
             }
             if times == 1 && before(*read, *add) {
                 let words = vec![
-                    format!("{head} {} returned {shown} before anybody had asked to add it.", story.full(*read)),
+                    format!(
+                        "{head} {} returned {shown} before anybody had asked to add it.",
+                        story.full(*read)
+                    ),
                     format!(
                         "{} was invoked {} after {} had completed.",
                         capital(&story.full(*add)),
@@ -77,7 +84,11 @@ pub fn collection<S: Leveled>(
         {
             let shown = story.value(*v);
             let words = vec![
-                format!("{head} {} no longer returned {shown}, which {} had seen.", story.full(b), story.full(a)),
+                format!(
+                    "{head} {} no longer returned {shown}, which {} had seen.",
+                    story.full(b),
+                    story.full(a)
+                ),
                 format!(
                     "{} completed with {shown} {} before {} was invoked, and nothing removes elements.",
                     capital(&story.short(a)),
@@ -90,7 +101,11 @@ pub fn collection<S: Leveled>(
     }
     if let ([a, b], [(_, v), (_, w), ..]) = (reads.as_slice(), adds.as_slice()) {
         let words = vec![
-            format!("{head} {} and {} cannot both be prefixes of one history.", story.full(*a), story.full(*b)),
+            format!(
+                "{head} {} and {} cannot both be prefixes of one history.",
+                story.full(*a),
+                story.full(*b)
+            ),
             format!(
                 "They disagree about {} and {}: neither read can have grown out of the other.",
                 story.value(*v),

@@ -118,7 +118,11 @@ fn forgetting_is_weaker() {
         .chain([RegisterCall::Read]);
     for call in calls {
         for state in &values {
-            for reply in values.iter().map(|a| RegisterReply::Value(*a)).chain([RegisterReply::Done, RegisterReply::Mismatch]) {
+            for reply in values
+                .iter()
+                .map(|a| RegisterReply::Value(*a))
+                .chain([RegisterReply::Done, RegisterReply::Mismatch])
+            {
                 if let Some(next) = SPEC.step(state, &call, Some(&reply)) {
                     assert_eq!(SPEC.step(state, &call, None), Some(next));
                     assert!(next == *state || !SPEC.idle(&call, &reply), "{call:?} {reply:?} is not idle");
@@ -133,11 +137,20 @@ fn longer_runs_decide_alike_with_and_without_the_closed_form() {
     let mut rng = Rng::new(3, "longer");
     let mut invalid = 0;
     for round in 0..60 {
-        let mix = Mix { ops: 400, clients: 5, values: 0, cas: round % 2 == 0, info: round % 3 * 5, lies: (round % 4) as usize };
+        let mix = Mix {
+            ops: 400,
+            clients: 5,
+            values: 0,
+            cas: round % 2 == 0,
+            info: round % 3 * 5,
+            lies: (round % 4) as usize,
+        };
         let ops: Ops = register_run(&mut rng, mix);
         let part: Ops = needed(&SPEC, &ops).into_iter().map(|i| ops[i].clone()).collect();
         let report = dfs::search(&SPEC, &part, &Limits { steps: 3_000_000, ..Limits::default() });
-        if let (Some(closed), false) = (register::decide(&SPEC, &part), matches!(report.answer, dfs::Answer::Spent(_))) {
+        if let (Some(closed), false) =
+            (register::decide(&SPEC, &part), matches!(report.answer, dfs::Answer::Spent(_)))
+        {
             assert_eq!(closed.is_ok(), report.is_yes(), "round {round}");
             invalid += closed.is_err() as u32;
         }

@@ -98,7 +98,10 @@ fn an_old_value_written_many_times_is_one_line() {
     notation += &format!("p1 write x 2 {:pad$}|-|\n p2 read x 1 {:pad$}|-|", "", "", pad = 170);
     notation = notation.replace(" p2 read x 1 ", "p2 read x 1             ");
     let c = invalid(Object::Register, &notation);
-    assert_eq!((c.pattern.as_str(), c.groups.as_slice()), ("stale read", &["all 40 writes of 1".to_string()][..]));
+    assert_eq!(
+        (c.pattern.as_str(), c.groups.as_slice()),
+        ("stale read", &["all 40 writes of 1".to_string()][..])
+    );
     assert!(c.core.len() <= 3, "{c:?}");
 }
 
@@ -107,8 +110,14 @@ fn other_objects() {
     valid(Object::Counter, "p0 add c 2 |----|\n p1 read c 2  |-|\n p2 add c 1 |-?\n p3 read c 3         |-|");
     let c = invalid(Object::Counter, "p0 add c 2 |----|\n p1 read c 5         |-|");
     assert!(c.words[0].contains("no order") && c.words[2].contains("needs 5"), "{:?}", c.words);
-    valid(Object::Queue, "p0 enqueue q 1 |--|\n p1 enqueue q 2     |--|\n p2 dequeue q 1          |--|\n p2 dequeue q 2                 |-|");
-    invalid(Object::Queue, "p0 enqueue q 1 |--|\n p1 enqueue q 2       |--|\n p2 dequeue q 2               |--|");
+    valid(
+        Object::Queue,
+        "p0 enqueue q 1 |--|\n p1 enqueue q 2     |--|\n p2 dequeue q 1          |--|\n p2 dequeue q 2                 |-|",
+    );
+    invalid(
+        Object::Queue,
+        "p0 enqueue q 1 |--|\n p1 enqueue q 2       |--|\n p2 dequeue q 2               |--|",
+    );
     valid(Object::Mutex, "p0 acquire m |--|\n p0 release m      |--|\n p1 acquire m       |---|");
     invalid(Object::Mutex, "p0 acquire m |--|\n p1 acquire m      |--|");
     valid(Object::Set, "p0 add s 1 |---|\n p1 read s [1]  |-|\n p2 read s []  |-|\n p3 add s 2  |-?");
@@ -119,11 +128,23 @@ fn other_objects() {
 fn collections_are_told() {
     let cases = [
         (Object::Set, "lost element", "p0 add s 1 |--|\n p1 read s []      |--|"),
-        (Object::Set, "element vanished", "p0 add s 1 |--?\n p1 read s [1]      |--|\n p2 read s []             |--|"),
+        (
+            Object::Set,
+            "element vanished",
+            "p0 add s 1 |--?\n p1 read s [1]      |--|\n p2 read s []             |--|",
+        ),
         (Object::List, "thin-air read", "p0 append l 1 |--|\n p1 read l [1 9]      |--|"),
         (Object::List, "duplicate element", "p0 append l 1 |--|\n p1 read l [1 1]      |--|"),
-        (Object::List, "order inversion", "p0 append l 1 |--|\n p1 append l 2      |--|\n p2 read l [2 1]          |-|"),
-        (Object::List, "forked reads", "p0 append l 1 |---|\n p1 append l 2 |---|\n p2 read l [1]  |-|\n p3 read l [2]  |-|"),
+        (
+            Object::List,
+            "order inversion",
+            "p0 append l 1 |--|\n p1 append l 2      |--|\n p2 read l [2 1]          |-|",
+        ),
+        (
+            Object::List,
+            "forked reads",
+            "p0 append l 1 |---|\n p1 append l 2 |---|\n p2 read l [1]  |-|\n p3 read l [2]  |-|",
+        ),
     ];
     for (object, pattern, notation) in cases {
         let c = invalid(object, notation);
@@ -195,15 +216,4 @@ fn every_key_is_judged_and_the_earliest_violation_comes_first() {
         .collect();
     assert_eq!(keys, ["b", "a"]);
     assert_eq!((&findings.measured["keys"], &findings.measured["invalid_keys"]), (&3.into(), &2.into()));
-}
-
-#[test]
-fn a_failed_cas_is_evidence_only_where_asked() {
-    let notation = "p0 write x 1 |--|\n p1 cas x 1 2       |--x\n p2 read x 1           |--|";
-    let history = text::parse(notation).unwrap();
-    let check = |cas_fail_is_mismatch| {
-        Linearizable { object: Object::CasRegister, cas_fail_is_mismatch }.check(&history, &Budget::default())
-    };
-    assert!(check(false).worst().unwrap().is_valid());
-    assert!(check(true).worst().unwrap().is_invalid());
 }
