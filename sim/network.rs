@@ -81,9 +81,10 @@ impl Network {
     /// the wire when the cut came is lost too.
     pub fn passes(&mut self, from: NodeId, to: NodeId) -> bool {
         let link = self.link_mut(from, to);
-        let open = link.cuts == 0;
-        link.dropped += u64::from(!open);
-        open
+        if link.cuts > 0 {
+            link.dropped += 1;
+        }
+        link.cuts == 0
     }
 
     /// The delay between a node and a client that is on none; such a path is never cut.

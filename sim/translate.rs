@@ -144,7 +144,8 @@ mod tests {
         let cas = Call::Cas(key(), Value::Null, Value::Int(1));
         let expected = Command::Cas { key: "x".into(), expected: None, value: 1 };
         assert_eq!(command(Object::Register, &cas), Ok(expected));
-        let (outcome, server) = outcome(Object::Register, &Call::Read(key()), &response(Ok(StoreReply::Value(None))));
+        let response = response(Ok(StoreReply::Value(None)));
+        let (outcome, server) = outcome(Object::Register, &Call::Read(key()), &response);
         assert_eq!((outcome, server), (Outcome::Ok(Reply::Read(Value::Null)), "n2"));
     }
 
@@ -158,7 +159,7 @@ mod tests {
 
     #[test]
     fn definite_errors_fail_and_all_others_stay_open() {
-        for row in store::CODES {
+        for row in store::protocol::CODES {
             let (outcome, _) = outcome(Object::Set, &Call::Read(key()), &response(Err(row.code.into())));
             assert_eq!(outcome.kind(), if row.definite { "fail" } else { "info" }, "{}", row.name);
         }

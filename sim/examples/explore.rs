@@ -63,7 +63,13 @@ fn main() {
                 explore::plan(&named, &spec, &options)
             }
         };
-        let row = explore::row_of(&spec, &Budget::default());
+        let found = explore::judge(&spec, &Budget::default());
+        if option("strikes", 0.0) > 0.0 {
+            for strike in found.history.strikes() {
+                println!("     {:?} {:?} {:?}", strike.strike, strike.confirmed, strike.healed);
+            }
+        }
+        let row = found.row(seed);
         count[["valid", "unknown", "invalid"].iter().position(|w| *w == row.verdict).unwrap_or(1)] += 1;
         println!(
             "{seed:4} {:8} ops {:5} strikes {:?} settled {} {:?} {:?}",
