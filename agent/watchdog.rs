@@ -8,6 +8,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,6 +25,9 @@ use crate::protocol::Which;
 pub const LATENESS_NS: u64 = 1_000_000_000;
 
 const LOOK_EVERY_MS: u8 = 200;
+
+/// Milliseconds that a dying agent gets to be gone.
+const DYING_ROUNDS: u32 = 5000;
 
 /// The agent's end of the pipe. Dropping it without [`Watchdog::dismiss`] makes the watchdog heal.
 pub struct Watchdog {
@@ -65,6 +70,13 @@ fn watch(mut pipe: File, agent: Identity, dir: &Path) -> io::Result<()> {
     }
     if pipe.read(&mut [0; 8])? > 0 {
         return Ok(());
+    }
+    // The pipe of a dying process may close before its lock does, which would look like a new agent's.
+    for _ in 0..DYING_ROUNDS {
+        if process::living(agent).is_none() {
+            break;
+        }
+        sleep(Duration::from_millis(1));
     }
     heal(journal)
 }
