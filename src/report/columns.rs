@@ -44,8 +44,14 @@ const DETAILS: [Detail; 6] = [
 pub fn encode(history: &History, keep: &BTreeSet<u32>, more: &Json) -> std::io::Result<String> {
     let mut last = String::new();
     for detail in &DETAILS {
-        let mut gz = GzEncoder::new(Vec::new(), Compression::best());
-        gz.write_all(&Columns::new(history, detail).build(keep, more))?;
+        let raw = Columns::new(history, detail).build(keep, more);
+        // No history was seen to shrink sixfold: the compression of a hopeless one is saved.
+        let last_try = std::ptr::eq(detail, &DETAILS[DETAILS.len() - 1]);
+        if raw.len() > CAP * 9 / 2 && !last_try {
+            continue;
+        }
+        let mut gz = GzEncoder::new(Vec::new(), Compression::new(6));
+        gz.write_all(&raw)?;
         last = base64::engine::general_purpose::STANDARD.encode(gz.finish()?);
         if last.len() <= CAP {
             break;

@@ -86,7 +86,7 @@ fn state(p: &Partial, i: usize) -> String {
 }
 
 fn x(depth: usize) -> f64 {
-    4.0 + depth as f64 * 132.0
+    4.0 + depth as f64 * 116.0
 }
 
 impl Tree<'_> {

@@ -118,6 +118,7 @@ fn header(h: &History) -> Vec<Json> {
     let Some(fields) = h.header.as_object() else { return Vec::new() };
     let shown = |v: &Json| match v {
         Json::String(s) => plain(s),
+        Json::Array(a) if a.iter().all(Json::is_string) => plain(&a.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", ")),
         other => plain(&cut(&other.to_string(), 200)),
     };
     let known = ["command", "schism"];
@@ -226,10 +227,22 @@ fn settle(page: &Page<'_>, why: &Why) -> String {
         Why::Bytes => "schism check history.jsonl --memory 8GiB".into(),
         Why::Window => "schism check history.jsonl --model all".into(),
         Why::NoEffect => "schism doctor".into(),
-        Why::Vacuous if !again.is_empty() => format!("{again} --time-limit 120"),
+        Why::Vacuous => longer(&again),
         Why::Unsupported(_) | Why::Disagreement | Why::Panic(_) => "schism lint history.jsonl".into(),
         _ => again,
     }
+}
+
+/// The same command with four times the time.
+fn longer(command: &str) -> String {
+    let mut words: Vec<String> = command.split(' ').map(str::to_string).collect();
+    let at = words.iter().position(|w| w == "--time-limit").map(|i| i + 1);
+    match at.and_then(|i| words.get_mut(i)).map(|w| (w.parse::<u64>(), w)) {
+        Some((Ok(seconds), word)) => *word = (seconds * 4).to_string(),
+        _ if command.is_empty() => return String::new(),
+        _ => words.push("--time-limit 120".into()),
+    }
+    words.join(" ")
 }
 
 fn counterexample(page: &Page<'_>, c: &Counterexample) -> Json {

@@ -77,8 +77,8 @@ pub struct Series {
     fail: Vec<(f32, f32)>,
     /// Completion times by outcome: ok, info, fail.
     done: [Vec<f32>; 3],
-    /// By node: invocation and whether it was answered. The last lane holds clients without a node.
-    nodes: Vec<(String, Vec<(f32, bool)>)>,
+    /// By node: invocation, end, and whether it was answered. The last lane holds clients without a node.
+    nodes: Vec<(String, Vec<(f32, f32, bool)>)>,
 }
 
 impl Series {
@@ -107,7 +107,7 @@ impl Series {
             list.push((s(op.invoked()), took));
             series.done[kind].push(s(end));
             let lane = op.node().map_or(outside, |n| n.0 as usize);
-            series.nodes[lane].1.push((s(op.invoked()), op.is_ok()));
+            series.nodes[lane].1.push((s(op.invoked()), s(end), op.is_ok()));
         }
         series.nodes.retain(|(_, ops)| !ops.is_empty());
         series
@@ -197,9 +197,11 @@ impl Series {
                 let limit = if frame.left < 60 { 5 } else { 13 };
                 root.draw(&Text::new(cut(name, limit), (frame.left as i32 - 6, y + 6), style))?;
                 let mut bins = vec![(0u32, 0u32); frame.bins];
-                for (t, ok) in ops {
-                    let b = &mut bins[slot(*t, self.end, frame.bins)];
-                    *b = (b.0 + *ok as u32, b.1 + 1);
+                for (t, end, ok) in ops {
+                    // A call without an answer counts for as long as its client waited.
+                    let from = slot(*t, self.end, frame.bins);
+                    let to = if *ok { from } else { slot(*end, self.end, frame.bins) };
+                    bins[from..=to].iter_mut().for_each(|b| *b = (b.0 + *ok as u32, b.1 + 1));
                 }
                 let level = |(ok, n): (u32, u32)| match (ok, n) {
                     (_, 0) => 0,
@@ -228,11 +230,11 @@ impl Series {
 
     /// Share of answered calls by node, with its 95 % Wilson interval and the longest stretch without an answer.
     pub fn table(&self) -> Vec<Json> {
-        let row = |(name, ops): &(String, Vec<(f32, bool)>)| {
-            let ok = ops.iter().filter(|o| o.1).count() as u64;
+        let row = |(name, ops): &(String, Vec<(f32, f32, bool)>)| {
+            let ok = ops.iter().filter(|o| o.2).count() as u64;
             let (p, low, high) = wilson(ok, ops.len() as u64);
             let (mut last, mut gap) = (ops.first().map_or(0.0, |o| o.0), 0f32);
-            for (t, _) in ops.iter().filter(|o| o.1) {
+            for (t, _, _) in ops.iter().filter(|o| o.2) {
                 gap = gap.max(t - last);
                 last = *t;
             }
