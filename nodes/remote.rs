@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use russh::client::{self, AuthResult};
 use russh::keys::{Algorithm, PrivateKey, PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
@@ -23,6 +24,12 @@ pub const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A command's output beyond this many bytes is an error: whoever wants more reads a file in pieces.
 pub const MAX_OUTPUT: usize = 64 << 20;
+
+/// Bytes of an agent's standard error that are kept.
+const MAX_WORDS: usize = 8000;
+
+/// Bytes of an agent's replies that may wait to be taken.
+const PIPE: usize = 256 << 10;
 
 const KEEPALIVE: Duration = Duration::from_secs(2);
 const KEEPALIVES_LOST: usize = 3;
@@ -149,9 +156,17 @@ impl Remote {
         let link = self.link(&self.control).await?;
         let channel = link.alive(link.handle.channel_open_session()).await?;
         link.alive(channel.exec(true, self.agent_command.as_str())).await?;
-        let (reader, writer) = tokio::io::split(channel.into_stream());
-        let client = AgentClient::new(&self.name, reader, writer);
-        match client.ask(Request::Hello, CONNECT_DEADLINE).await? {
+        let (reader, writer) = channel.split();
+        let words = Arc::new(SyncMutex::new(String::new()));
+        let (near, far) = duplex(PIPE);
+        tokio::spawn(separate(reader, far, words.clone()));
+        let client = AgentClient::new(&self.name, near, writer.make_writer());
+        let hello = client.ask(Request::Hello, CONNECT_DEADLINE).await;
+        let hello = hello.with_context(|| {
+            let words = words.lock().expect("no holder of this lock panics");
+            format!("{} said {:?}", self.agent_command, words.trim())
+        });
+        match hello? {
             Reply::Hello(found) => {
                 ensure!(found.version == VERSION, "speaks version {} of our {VERSION}", found.version);
                 *self.capabilities.lock().expect("no holder of this lock panics") = Some(found);
@@ -276,6 +291,24 @@ async fn run_on(channel: Channel<client::Msg>, command: &str, input: &[u8]) -> R
     tokio::select! {
         output = &mut receive => output,
         _ = &mut send => receive.await,
+    }
+}
+
+/// Passes standard output on and keeps the end of standard error, until the channel or its reader ends.
+async fn separate(mut reader: ChannelReadHalf, mut output: DuplexStream, words: Arc<SyncMutex<String>>) {
+    while let Some(message) = reader.wait().await {
+        match message {
+            ChannelMsg::Data { data } if output.write_all(&data).await.is_err() => break,
+            ChannelMsg::ExtendedData { data, .. } => {
+                let mut words = words.lock().expect("no holder of this lock panics");
+                words.push_str(&String::from_utf8_lossy(&data));
+                if words.len() > MAX_WORDS {
+                    words.clear();
+                }
+            }
+            ChannelMsg::Close => break,
+            _ => {}
+        }
     }
 }
 

@@ -127,7 +127,9 @@ pub fn network_of(pid: Pid) -> Result<OwnedFd> {
 /// Makes every mount private to us, so that nothing of what follows shows in the host.
 pub fn private_mounts() -> Result<()> {
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
-    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).context("making mounts private")
+    // Where a security module lets the user namespace be made but takes its powers away, it shows here first.
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+        .map_err(|errno| refused("mounting inside a user namespace", errno))
 }
 
 /// Mounts a fresh `/proc` of our process id namespace.

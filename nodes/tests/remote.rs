@@ -264,5 +264,6 @@ async fn a_writer_does_not_outlive_a_frozen_connection() {
 async fn an_agent_that_cannot_start_is_an_error() {
     let (remote, _) = remote(Fault::None);
     let error = remote.agent().await.err().unwrap();
-    assert!(format!("{error:#}").contains("n1: its agent"), "{error:#}");
+    let text = format!("{error:#}");
+    assert!(text.starts_with("n1: its agent") && text.contains("not found"), "it says why: {text}");
 }

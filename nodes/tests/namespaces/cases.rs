@@ -12,6 +12,7 @@ use crate::support::*;
 pub const ALL: &[Case] = &[
     ("five_nodes_answer_over_ssh", five_nodes_answer_over_ssh),
     ("commands_and_files", commands_and_files),
+    ("the_host_sees_nothing", the_host_sees_nothing),
     ("every_node_reaches_every_node", every_node_reaches_every_node),
     ("a_cut_of_one_direction_is_one_way", a_cut_of_one_direction_is_one_way),
     ("a_partition_cuts_clients_inside_and_spares_the_outside", a_partition_cuts_clients),
@@ -63,6 +64,18 @@ fn commands_and_files() {
         })
         .await;
         drop(node.ask(Request::Status { name: "nobody".into() }, PATIENCE).await.unwrap_err());
+        cluster
+    });
+}
+
+fn the_host_sees_nothing() {
+    with_cluster(2, async |cluster| {
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        assert!(!read("/proc/self/mountinfo").contains(cluster.nodes()[0].data.to_str().unwrap()));
+        assert!(!read("/proc/net/dev").contains("port0:"));
+        assert!(!read("/etc/hosts").contains("outside"));
+        let other = cluster.dial(From::Inside(0), 1, 22).await;
+        assert!(other.is_err(), "the SSH server listens on the node's own loopback only");
         cluster
     });
 }
