@@ -72,7 +72,11 @@ fn serve() -> io::Result<()> {
         }
     };
     let mut hands = Hands::adopt(journal)?;
-    let (swept, _) = hands.heal(&Which::All).map_err(|(_, message)| io::Error::other(message))?;
+    let swept = hands.faults().list(0).len() as u32;
+    if let Err((_, message)) = hands.heal(&Which::All) {
+        // A target that cannot be started again must not keep the node from being served.
+        eprintln!("agent: a predecessor's fault could not be healed entirely: {message}");
+    }
     let mut agent = Agent { hands, swept, ending: Vec::new(), output: io::stdout() };
     let talked = agent.talk();
     let healed = agent.hands.heal(&Which::All);

@@ -311,6 +311,9 @@ fn spawn(control: OwnedFd, doors: OwnedFd) -> Result<Ended> {
     std::thread::Builder::new().name("hub keeper".into()).spawn(move || {
         let mut command = Command::new("/proc/self/exe");
         command.arg0("schism").arg(HUB).stdin(control).stdout(doors).stderr(Stdio::piped());
+        // Out of the terminal's foreground group: an interrupt is for the controller alone, which then still
+        // has a run to bring to its end.
+        command.process_group(0);
         let spawned = command.spawn();
         // The command holds the hub's ends of the sockets; they must close here for their end to show.
         drop(command);

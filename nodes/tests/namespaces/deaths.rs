@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agent::protocol::{Request, What};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgid};
 use nodes::{ClusterSpec, Provider, namespaces::Namespaces};
 use tempfile::TempDir;
 
@@ -173,7 +173,11 @@ fn a_killed_controller_takes_everything_with_it() {
     let mark = folder.path().to_str().unwrap();
     let (mut child, _output) = start_controller(folder.path(), &[]);
     // Hub and its parent, and for each node process 1, server, agent and watchdog; and one target.
-    assert_eq!(marked(mark, child.id()).len(), 2 + 5 * 4 + 1);
+    let everyone = marked(mark, child.id());
+    assert_eq!(everyone.len(), 2 + 5 * 4 + 1);
+    let group = |pid: i32| getpgid(Some(Pid::from_raw(pid))).unwrap();
+    let interrupted = |pid: &String| group(pid.parse().unwrap()) == group(child.id() as i32);
+    assert!(!everyone.iter().any(interrupted), "an interrupt at the terminal reaches the controller alone");
     child.kill().unwrap();
     child.wait().unwrap();
     wait_for_nobody(mark, 0);
