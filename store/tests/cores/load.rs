@@ -17,6 +17,8 @@ pub struct Damage {
     /// Cuts the link between the leader and one other server, and no more.
     pub link: bool,
     pub loss: u64,
+    /// Syncs take up to ten times as long.
+    pub slow_disk: bool,
 }
 
 /// One request and what became of it.
@@ -69,6 +71,7 @@ pub fn run(config: Config, seed: u64, span: Nanos, damage: Damage) -> Run {
     let mut strike_at = 400 * MILLI;
     let mut heal_at = Nanos::MAX;
     world.loss = damage.loss;
+    world.disk *= if damage.slow_disk { 10 } else { 1 };
     while world.now < span {
         world.run((world.now + MILLI).min(span), |_| false);
         if world.now >= heal_at {

@@ -16,6 +16,7 @@ const ALL: Damage = Damage {
     one_way: true,
     link: true,
     loss: 10,
+    slow_disk: false,
 };
 const QUORUM: Mode = Mode::Quorum { n: 3, w: 2, r: 2, write_back: true };
 
@@ -37,6 +38,14 @@ fn raft_of_five_keeps_its_invariants_under_all_damage() {
 #[test]
 fn raft_of_three_keeps_its_invariants_under_all_damage() {
     holds(&config(3, Mode::Raft), 100..140, ALL);
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_crash_of_all_servers_with_slow_disks() {
+    let damage = Damage { crash_all: true, slow_disk: true, ..Damage::default() };
+    for (mode, first) in [(Mode::Raft, 400), (QUORUM, 430), (Mode::Single, 450)] {
+        holds(&config(3, mode), first..first + 20, damage);
+    }
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct World {
     cut: BTreeSet<(ServerId, ServerId)>,
     /// Messages lost, of a thousand; as many arrive twice.
     pub loss: u64,
+    /// A sync takes up to this long.
+    pub disk: Nanos,
     pub answers: BTreeMap<ClientRef, (Nanos, Response)>,
     pub violations: Vec<String>,
     leaders: BTreeMap<u64, ServerId>,
@@ -70,6 +72,7 @@ impl World {
             serial: 0,
             cut: BTreeSet::new(),
             loss: 0,
+            disk: 3 * MILLI,
             answers: BTreeMap::new(),
             violations: Vec::new(),
             leaders: BTreeMap::new(),
@@ -264,7 +267,7 @@ impl World {
     }
 
     fn sync(&mut self, server: ServerId, ticket: u64) {
-        let delay = MILLI / 2 + self.below(3 * MILLI);
+        let delay = MILLI / 2 + self.below(self.disk);
         let slot = &mut self.servers[server as usize];
         slot.unsynced.push_back(Write::Mark(ticket));
         slot.disk_free_at = slot.disk_free_at.max(self.now + delay) + 1;
