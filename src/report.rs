@@ -11,10 +11,16 @@ mod lanes;
 mod orders;
 mod page;
 mod plots;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use checkers::{Findings, Verdict};
 use history::History;
+#[cfg(test)]
+use history::OpId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -108,7 +114,11 @@ impl IndexRow {
             },
             started: text("started"),
             // Anything that is not one of the three words is not a verdict.
-            verdict: if ["valid", "invalid"].contains(&verdict.as_str()) { verdict } else { "unknown".into() },
+            verdict: if ["valid", "invalid"].contains(&verdict.as_str()) {
+                verdict
+            } else {
+                "unknown".into()
+            },
             why: text("why"),
             diagnosis: text("diagnosis"),
             target: text("target"),

@@ -96,7 +96,9 @@ pub fn swatch(family: &str, took: bool) -> String {
 pub fn strip(history: &History, bands: &[Band], marks: &[Nanos]) -> String {
     let end = history.end().max(1) as f64;
     let x = |t: Nanos| t as f64 / end * 100.0;
-    let mut s = String::from("<svg class=\"strip\" width=\"100%\" height=\"54\" role=\"img\" aria-label=\"The run in one line\"><rect x=\"0\" y=\"12\" width=\"100%\" height=\"10\" class=\"base\"/>");
+    let mut s = String::from(
+        "<svg class=\"strip\" width=\"100%\" height=\"54\" role=\"img\" aria-label=\"The run in one line\"><rect x=\"0\" y=\"12\" width=\"100%\" height=\"10\" class=\"base\"/>",
+    );
     let mut free = -1.0;
     for b in bands {
         let (left, width) = (x(b.from), (x(b.to) - x(b.from)).max(0.15));
@@ -106,7 +108,11 @@ pub fn strip(history: &History, bands: &[Band], marks: &[Nanos]) -> String {
         };
         let _ = write!(s, "<rect x=\"{left:.2}%\" width=\"{width:.2}%\" {shape}/>");
         if left > free {
-            let name = if bands.len() <= 12 { format!("<tspan class=\"nm\"> {}</tspan>", b.family) } else { String::new() };
+            let name = if bands.len() <= 12 {
+                format!("<tspan class=\"nm\"> {}</tspan>", b.family)
+            } else {
+                String::new()
+            };
             let _ = write!(s, "<text x=\"{left:.2}%\" y=\"8\" class=\"f\">{}{name}</text>", b.id);
             free = left + if bands.len() <= 12 { 7.0 } else { 2.5 };
         }
@@ -122,9 +128,19 @@ pub fn strip(history: &History, bands: &[Band], marks: &[Nanos]) -> String {
     let mut t = 0.0;
     while t <= end / 1e9 + 1e-9 {
         let at = t * 1e9 / end * 100.0;
-        let anchor = if at < 2.0 { "start" } else if at > 97.0 { "end" } else { "middle" };
+        let anchor = if at < 2.0 {
+            "start"
+        } else if at > 97.0 {
+            "end"
+        } else {
+            "middle"
+        };
         let unit = if t + step > end / 1e9 { " s" } else { "" };
-        let _ = write!(s, "<text x=\"{at:.2}%\" y=\"48\" class=\"tk\" text-anchor=\"{anchor}\">{}{unit}</text>", number(t));
+        let _ = write!(
+            s,
+            "<text x=\"{at:.2}%\" y=\"48\" class=\"tk\" text-anchor=\"{anchor}\">{}{unit}</text>",
+            number(t)
+        );
         t += step;
     }
     s + "</svg>"
@@ -134,7 +150,16 @@ pub fn strip(history: &History, bands: &[Band], marks: &[Nanos]) -> String {
 pub fn nice_step(rough: f64) -> f64 {
     let power = 10f64.powf(rough.max(1e-9).log10().floor());
     let m = rough / power;
-    power * if m <= 1.0 { 1.0 } else if m <= 2.0 { 2.0 } else if m <= 5.0 { 5.0 } else { 10.0 }
+    power
+        * if m <= 1.0 {
+            1.0
+        } else if m <= 2.0 {
+            2.0
+        } else if m <= 5.0 {
+            5.0
+        } else {
+            10.0
+        }
 }
 
 /// A tick label without trailing zeros.
@@ -147,11 +172,15 @@ pub fn number(x: f64) -> String {
 pub fn row(history: &History, s: &StrikeRecord) -> Json {
     let b = band(history, s);
     let (measured, confirmed) = match &s.confirmed {
-        Some((at, _, effect)) => (plain(&effect.measured), if effect.took { seconds(*at) } else { "never".into() }),
+        Some((at, _, effect)) => {
+            (plain(&effect.measured), if effect.took { seconds(*at) } else { "never".into() })
+        }
         None => ("never confirmed".into(), "never".into()),
     };
     let (healed, heal) = match &s.healed {
-        Some((at, effect)) => (if effect.took { seconds(*at) } else { "not seen".into() }, plain(&effect.measured)),
+        Some((at, effect)) => {
+            (if effect.took { seconds(*at) } else { "not seen".into() }, plain(&effect.measured))
+        }
         None => ("not recorded".into(), String::new()),
     };
     let leader = s.confirmed.as_ref().and_then(|(_, r, _)| r.leader).map(|n| plain(history.node_name(n)));
@@ -202,18 +231,35 @@ pub fn roles(history: &History, bands: &[Band]) -> String {
     let (end, count) = (history.end().max(1), history.nodes().len());
     let x = |t: Nanos| t as f64 / end as f64 * 100.0;
     let height = count * 26 + 24;
-    let mut s = format!("<svg class=\"roles\" height=\"{height}\" role=\"img\" aria-label=\"Roles of the nodes over time\">");
+    let mut s = format!(
+        "<svg class=\"roles\" height=\"{height}\" role=\"img\" aria-label=\"Roles of the nodes over time\">"
+    );
     for b in bands.iter().filter(|b| b.took) {
         let width = (x(b.to) - x(b.from)).max(0.1);
         for n in &b.touched {
             let y = n.0 as usize * 26;
-            let _ = write!(s, "<rect x=\"{:.2}%\" y=\"{y}\" width=\"{width:.2}%\" height=\"26\" class=\"wash\"/>", x(b.from));
-            let _ = write!(s, "<rect x=\"{:.2}%\" y=\"{}\" width=\"{width:.2}%\" height=\"4\" fill=\"{}\"/>", x(b.from), y + 21, paint(b.family));
+            let _ = write!(
+                s,
+                "<rect x=\"{:.2}%\" y=\"{y}\" width=\"{width:.2}%\" height=\"26\" class=\"wash\"/>",
+                x(b.from)
+            );
+            let _ = write!(
+                s,
+                "<rect x=\"{:.2}%\" y=\"{}\" width=\"{width:.2}%\" height=\"4\" fill=\"{}\"/>",
+                x(b.from),
+                y + 21,
+                paint(b.family)
+            );
         }
     }
     for (n, name) in history.nodes().iter().enumerate() {
         let changes: Vec<_> = history.roles().iter().filter(|r| r.node.0 as usize == n).collect();
-        let _ = write!(s, "<text x=\"-12\" y=\"{}\" text-anchor=\"end\" class=\"pl\">{}</text>", n * 26 + 17, esc(&cut(name, 10)));
+        let _ = write!(
+            s,
+            "<text x=\"-12\" y=\"{}\" text-anchor=\"end\" class=\"pl\">{}</text>",
+            n * 26 + 17,
+            esc(&cut(name, 10))
+        );
         let mut at = 0;
         while at < changes.len() {
             let same = |r: &&history::RoleChange| r.role == changes[at].role && r.term == changes[at].term;
@@ -227,7 +273,13 @@ pub fn roles(history: &History, bands: &[Band]) -> String {
     let mut t = 0.0;
     while t <= end as f64 / 1e9 {
         let unit = if t + step > end as f64 / 1e9 { " s" } else { "" };
-        let _ = write!(s, "<text x=\"{:.2}%\" y=\"{}\" class=\"tk\" text-anchor=\"middle\">{}{unit}</text>", t * 1e11 / end as f64, height - 6, number(t));
+        let _ = write!(
+            s,
+            "<text x=\"{:.2}%\" y=\"{}\" class=\"tk\" text-anchor=\"middle\">{}{unit}</text>",
+            t * 1e11 / end as f64,
+            height - 6,
+            number(t)
+        );
         t += step;
     }
     s + "</svg>"
@@ -240,7 +292,14 @@ fn role(role: &str, term: u64, from: f64, to: f64, y: usize) -> String {
     match role {
         "leader" | "primary" | "master" => {
             let label = if width > 9.0 { format!("{} t{term}", esc(role)) } else { format!("t{term}") };
-            let text = if width > 3.0 { format!("<svg {at} y=\"{}\" height=\"18\"><text x=\"7\" y=\"13\" class=\"lt\">{label}</text></svg>", y + 4) } else { String::new() };
+            let text = if width > 3.0 {
+                format!(
+                    "<svg {at} y=\"{}\" height=\"18\"><text x=\"7\" y=\"13\" class=\"lt\">{label}</text></svg>",
+                    y + 4
+                )
+            } else {
+                String::new()
+            };
             format!("<rect {at} y=\"{}\" height=\"18\" rx=\"2\" class=\"le\">{title}</rect>{text}", y + 4)
         }
         "candidate" => format!("<rect {at} y=\"{}\" height=\"10\" class=\"ca\">{title}</rect>", y + 8),

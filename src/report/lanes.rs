@@ -50,7 +50,8 @@ struct Layout<'a> {
 impl Figure<'_> {
     fn layout(&self) -> Layout<'_> {
         let ops: Vec<Op<'_>> = self.ops.iter().map(|id| self.history.op(*id)).collect();
-        let times: BTreeSet<Nanos> = ops.iter().flat_map(|o| [Some(o.invoked()), o.completed()]).flatten().collect();
+        let times: BTreeSet<Nanos> =
+            ops.iter().flat_map(|o| [Some(o.invoked()), o.completed()]).flatten().collect();
         let (first, last) = (times.first().copied().unwrap_or(0), times.last().copied().unwrap_or(0));
         let during = |b: &&Band| b.took && b.from <= last && b.to >= first;
         let bands: Vec<&Band> = self.bands.iter().filter(during).take(4).collect();
@@ -96,9 +97,19 @@ impl Figure<'_> {
         );
         s += &self.wide_bands(&l, &xs, right, top, bottom);
         for (i, (process, node, _)) in l.lanes.iter().enumerate() {
-            let _ = write!(s, "<path d=\"M{LEFT} {0}H{right:.0}\" class=\"lane\"/><text x=\"0\" y=\"{1}\" class=\"pl\">p{process}</text>", y(i), y(i) - 2.0);
+            let _ = write!(
+                s,
+                "<path d=\"M{LEFT} {0}H{right:.0}\" class=\"lane\"/><text x=\"0\" y=\"{1}\" class=\"pl\">p{process}</text>",
+                y(i),
+                y(i) - 2.0
+            );
             if let Some(node) = node {
-                let _ = write!(s, "<text x=\"0\" y=\"{}\" class=\"pn\">{}</text>", y(i) + 12.0, esc(&cut(node, 18)));
+                let _ = write!(
+                    s,
+                    "<text x=\"0\" y=\"{}\" class=\"pn\">{}</text>",
+                    y(i) + 12.0,
+                    esc(&cut(node, 18))
+                );
             }
         }
         s += &self.arrows(&l, &xs, &y);
@@ -118,20 +129,45 @@ impl Figure<'_> {
         for (i, b) in l.bands.iter().enumerate() {
             let (x1, x2) = (place(b.from, l, xs).max(LEFT - 14.0), place(b.to, l, xs).min(right));
             let y = 12.0 + 16.0 * i as f64;
-            let end = if b.to <= *l.times.last().unwrap_or(&0) { String::new() } else { format!("healed at {} s", seconds(b.to)) };
-            let _ = write!(s, "<g class=\"strike\"><rect x=\"{x1:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"5\" fill=\"{}\" class=\"tex\"/><path d=\"M{x1:.1} {y}V{bottom:.0}\" class=\"cut\"/>", y + 4.0, (x2 - x1).max(3.0), paint(b.family));
+            let end = if b.to <= *l.times.last().unwrap_or(&0) {
+                String::new()
+            } else {
+                format!("healed at {} s", seconds(b.to))
+            };
+            let _ = write!(
+                s,
+                "<g class=\"strike\"><rect x=\"{x1:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"5\" fill=\"{}\" class=\"tex\"/><path d=\"M{x1:.1} {y}V{bottom:.0}\" class=\"cut\"/>",
+                y + 4.0,
+                (x2 - x1).max(3.0),
+                paint(b.family)
+            );
             let text = format!("strike {}: {} {}", b.id, b.family, cut(&b.target, 60));
             let _ = write!(s, "<text x=\"{:.1}\" y=\"{y}\" class=\"f\">{}</text>", x1 + 6.0, esc(&text));
             if !end.is_empty() && (x2 - x1) > 6.2 * (text.len() + end.len()) as f64 {
-                let _ = write!(s, "<text x=\"{:.1}\" y=\"{y}\" class=\"f\" text-anchor=\"end\">{end}</text>", x2 - 4.0);
+                let _ = write!(
+                    s,
+                    "<text x=\"{:.1}\" y=\"{y}\" class=\"f\" text-anchor=\"end\">{end}</text>",
+                    x2 - 4.0
+                );
             }
             let hit: Vec<usize> = (0..l.lanes.len()).filter(|lane| touched(b, *lane)).collect();
             for lane in &hit {
-                let _ = write!(s, "<rect x=\"{x1:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"48\" class=\"wash\"/>", top + 6.0 + *lane as f64 * 48.0, (x2 - x1).max(3.0));
+                let _ = write!(
+                    s,
+                    "<rect x=\"{x1:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"48\" class=\"wash\"/>",
+                    top + 6.0 + *lane as f64 * 48.0,
+                    (x2 - x1).max(3.0)
+                );
             }
             // A wall between the two sides, where the lanes below it are not touched.
             if let Some(lane) = hit.last().filter(|h| b.family == "partition" && **h + 1 < l.lanes.len()) {
-                let _ = write!(s, "<rect x=\"{x1:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"6\" fill=\"{}\" class=\"tex\"/>", top + 51.0 + *lane as f64 * 48.0, (x2 - x1).max(3.0), paint(b.family));
+                let _ = write!(
+                    s,
+                    "<rect x=\"{x1:.1}\" y=\"{:.0}\" width=\"{:.1}\" height=\"6\" fill=\"{}\" class=\"tex\"/>",
+                    top + 51.0 + *lane as f64 * 48.0,
+                    (x2 - x1).max(3.0),
+                    paint(b.family)
+                );
             }
             s += "</g>";
         }
@@ -148,11 +184,20 @@ impl Figure<'_> {
             if e.real_time {
                 let (x1, x2) = (a.end.map_or(xs[a.start], |i| xs[i]), xs[b.start]);
                 let bend = if ya == yb { x2 } else { x1 + ((x2 - x1) / 2.0).clamp(0.0, 12.0) };
-                let _ = write!(s, "<path d=\"M{x1:.1} {ya}H{bend:.1}V{yb}H{:.1}\" class=\"hb s{step}\" marker-end=\"url(#ah)\"><title>{}</title></path>", x2 - 1.0, esc(&e.says));
+                let _ = write!(
+                    s,
+                    "<path d=\"M{x1:.1} {ya}H{bend:.1}V{yb}H{:.1}\" class=\"hb s{step}\" marker-end=\"url(#ah)\"><title>{}</title></path>",
+                    x2 - 1.0,
+                    esc(&e.says)
+                );
             } else {
                 let (x1, x2) = (xs[a.start] + 14.0, xs[b.start] + 14.0);
                 let (from, to) = if ya < yb { (ya + 13.0, yb - 13.0) } else { (ya - 13.0, yb + 13.0) };
-                let _ = write!(s, "<path d=\"M{x1:.1} {from}L{x2:.1} {to}\" class=\"ord fail s{step}\" marker-end=\"url(#ah)\"><title>{}</title></path>", esc(&e.says));
+                let _ = write!(
+                    s,
+                    "<path d=\"M{x1:.1} {from}L{x2:.1} {to}\" class=\"ord fail s{step}\" marker-end=\"url(#ah)\"><title>{}</title></path>",
+                    esc(&e.says)
+                );
             }
         }
         s
@@ -172,7 +217,10 @@ impl Figure<'_> {
         let height = at + 24.0;
         let pitch = (110.0 / l.lanes.len().max(1) as f64).min(20.0);
         let text = 16.0 + pitch * l.lanes.len() as f64;
-        let mut s = format!("<svg class=\"ce-v\" viewBox=\"0 0 388 {height:.0}\" width=\"388\" height=\"{height:.0}\" role=\"img\" aria-label=\"{}\">", esc(&self.title));
+        let mut s = format!(
+            "<svg class=\"ce-v\" viewBox=\"0 0 388 {height:.0}\" width=\"388\" height=\"{height:.0}\" role=\"img\" aria-label=\"{}\">",
+            esc(&self.title)
+        );
         let mut used: BTreeMap<usize, f64> = BTreeMap::new();
         for bar in &l.bars {
             let x = 4.0 + pitch * bar.lane as f64;
@@ -180,12 +228,43 @@ impl Figure<'_> {
             let ty = y1 + *used.entry(bar.start).or_default();
             *used.entry(bar.start).or_default() += 42.0;
             let end = bar.op.completed().map_or("never answered".into(), |t| format!("to {} s", seconds(t)));
-            let node = bar.op.node().map_or(String::new(), |n| format!(" at {}", cut(self.history.node_name(n), 14)));
+            let node = bar
+                .op
+                .node()
+                .map_or(String::new(), |n| format!(" at {}", cut(self.history.node_name(n), 14)));
             let step = bar.place.unwrap_or(99);
-            let _ = write!(s, "<g class=\"opb {} {} s{step}\" data-op=\"{}\"><rect x=\"{x:.1}\" y=\"{y1:.0}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\" class=\"bar\"/><path d=\"M{:.1} {:.0}H{text:.0}\" class=\"lane\"/>", outcome(&bar.op), if bar.bad { "bad" } else { "" }, bar.op.id.0, (pitch - 6.0).max(4.0), y2 - y1, x + pitch - 4.0, ty + 4.0);
+            let _ = write!(
+                s,
+                "<g class=\"opb {} {} s{step}\" data-op=\"{}\"><rect x=\"{x:.1}\" y=\"{y1:.0}\" width=\"{:.1}\" height=\"{:.0}\" rx=\"2\" class=\"bar\"/><path d=\"M{:.1} {:.0}H{text:.0}\" class=\"lane\"/>",
+                outcome(&bar.op),
+                if bar.bad { "bad" } else { "" },
+                bar.op.id.0,
+                (pitch - 6.0).max(4.0),
+                y2 - y1,
+                x + pitch - 4.0,
+                ty + 4.0
+            );
             let mark = bar.place.map_or("✕".to_string(), |p| p.to_string());
-            let _ = write!(s, "<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"9\" style=\"fill:var(--ink)\"/><text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\" style=\"fill:var(--paper);font-weight:650\">{mark}</text>", text + 10.0, ty + 6.0, text + 10.0, ty + 10.0);
-            let _ = write!(s, "<text x=\"{0:.0}\" y=\"{1:.0}\" style=\"font-size:13px;font-weight:600;fill:var(--ink)\">{2}</text><text x=\"{0:.0}\" y=\"{3:.0}\" class=\"rp2\">p{4}{5}, {6} {7}</text></g>", text + 26.0, ty + 10.0, esc(&bar.label), ty + 25.0, bar.op.process().0, esc(&node), seconds(bar.op.invoked()), end);
+            let _ = write!(
+                s,
+                "<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"9\" style=\"fill:var(--ink)\"/><text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\" style=\"fill:var(--paper);font-weight:650\">{mark}</text>",
+                text + 10.0,
+                ty + 6.0,
+                text + 10.0,
+                ty + 10.0
+            );
+            let _ = write!(
+                s,
+                "<text x=\"{0:.0}\" y=\"{1:.0}\" style=\"font-size:13px;font-weight:600;fill:var(--ink)\">{2}</text><text x=\"{0:.0}\" y=\"{3:.0}\" class=\"rp2\">p{4}{5}, {6} {7}</text></g>",
+                text + 26.0,
+                ty + 10.0,
+                esc(&bar.label),
+                ty + 25.0,
+                bar.op.process().0,
+                esc(&node),
+                seconds(bar.op.invoked()),
+                end
+            );
         }
         s + "</svg>"
     }
@@ -194,7 +273,8 @@ impl Figure<'_> {
 /// Edges without those that two others imply.
 fn reduced(edges: &[Edge]) -> Vec<&Edge> {
     let set: BTreeSet<(OpId, OpId)> = edges.iter().map(|e| (e.from, e.to)).collect();
-    let implied = |e: &Edge| edges.iter().any(|m| m.from == e.from && m.to != e.to && set.contains(&(m.to, e.to)));
+    let implied =
+        |e: &Edge| edges.iter().any(|m| m.from == e.from && m.to != e.to && set.contains(&(m.to, e.to)));
     edges.iter().filter(|e| !e.real_time || !implied(e)).collect()
 }
 
@@ -243,18 +323,46 @@ fn place(t: Nanos, l: &Layout<'_>, xs: &[f64]) -> f64 {
 fn wide_bar(bar: &Bar<'_>, xs: &[f64], y: f64, right: f64) -> String {
     let (x1, open) = (xs[bar.start], bar.end.is_none());
     let x2 = bar.end.map_or((x1 + room(bar)).min(right - 34.0), |i| xs[i]);
-    let class = format!("opb {}{} s{}", outcome(&bar.op), if bar.bad { " bad" } else { "" }, bar.place.unwrap_or(99));
+    let class =
+        format!("opb {}{} s{}", outcome(&bar.op), if bar.bad { " bad" } else { "" }, bar.place.unwrap_or(99));
     let h = if matches!(bar.op.f(), "read" | "dequeue") { 22.0 } else { 28.0 };
-    let mut s = format!("<g class=\"{class}\" data-op=\"{}\" tabindex=\"-1\"><rect x=\"{x1:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{h}\" rx=\"4\" class=\"bg\"/>", bar.op.id.0, y - h / 2.0, x2 - x1);
+    let mut s = format!(
+        "<g class=\"{class}\" data-op=\"{}\" tabindex=\"-1\"><rect x=\"{x1:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{h}\" rx=\"4\" class=\"bg\"/>",
+        bar.op.id.0,
+        y - h / 2.0,
+        x2 - x1
+    );
     if open {
         let (t, b) = (y - h / 2.0, y + h / 2.0);
-        let _ = write!(s, "<path d=\"M{x2:.1} {t}H{:.1}Q{x1:.1} {t} {x1:.1} {}V{}Q{x1:.1} {b} {:.1} {b}H{x2:.1}\" class=\"bar\"/><path d=\"M{x2:.1} {y}H{:.1}\" class=\"tail\"/><path d=\"M{:.1} {}l4 4l-4 4\" class=\"tailh\"/>", x1 + 4.0, t + 4.0, b - 4.0, x1 + 4.0, right - 8.0, right - 12.0, y - 4.0);
+        let _ = write!(
+            s,
+            "<path d=\"M{x2:.1} {t}H{:.1}Q{x1:.1} {t} {x1:.1} {}V{}Q{x1:.1} {b} {:.1} {b}H{x2:.1}\" class=\"bar\"/><path d=\"M{x2:.1} {y}H{:.1}\" class=\"tail\"/><path d=\"M{:.1} {}l4 4l-4 4\" class=\"tailh\"/>",
+            x1 + 4.0,
+            t + 4.0,
+            b - 4.0,
+            x1 + 4.0,
+            right - 8.0,
+            right - 12.0,
+            y - 4.0
+        );
     } else {
-        let _ = write!(s, "<rect x=\"{x1:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{h}\" rx=\"4\" class=\"bar\"/>", y - h / 2.0, x2 - x1);
+        let _ = write!(
+            s,
+            "<rect x=\"{x1:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{h}\" rx=\"4\" class=\"bar\"/>",
+            y - h / 2.0,
+            x2 - x1
+        );
     }
     let mark = bar.place.map_or("✕".to_string(), |p| p.to_string());
-    let _ = write!(s, "<circle cx=\"{:.1}\" cy=\"{y}\" r=\"9\" class=\"nc\"/><text x=\"{:.1}\" y=\"{}\" class=\"nt\" text-anchor=\"middle\">{mark}</text>", x1 + 14.0, x1 + 14.0, y + 4.0);
-    let _ = write!(s, "<text x=\"{:.1}\" y=\"{}\" class=\"bl\">{}</text>", x1 + 29.0, y + 4.5, esc(&bar.label));
+    let _ = write!(
+        s,
+        "<circle cx=\"{:.1}\" cy=\"{y}\" r=\"9\" class=\"nc\"/><text x=\"{:.1}\" y=\"{}\" class=\"nt\" text-anchor=\"middle\">{mark}</text>",
+        x1 + 14.0,
+        x1 + 14.0,
+        y + 4.0
+    );
+    let _ =
+        write!(s, "<text x=\"{:.1}\" y=\"{}\" class=\"bl\">{}</text>", x1 + 29.0, y + 4.5, esc(&bar.label));
     if open {
         let from = x2 + 8.0;
         let note = "no answer: may take effect at any later time";
@@ -270,14 +378,23 @@ fn wide_bar(bar: &Bar<'_>, xs: &[f64], y: f64, right: f64) -> String {
 fn axis(l: &Layout<'_>, xs: &[f64], y: f64) -> String {
     let close = l.times.windows(2).any(|w| w[1] - w[0] < 1_000_000);
     let (digits, room) = if close { (6, 62.0) } else { (3, 42.0) };
-    let mut s = format!("<path d=\"M{LEFT} {y}H{:.1}\" class=\"axis\"/><text x=\"0\" y=\"{}\" class=\"tk\">seconds,</text><text x=\"0\" y=\"{}\" class=\"tk\">gaps compressed</text>", xs.last().unwrap_or(&LEFT) + 40.0, y + 16.0, y + 30.0);
+    let mut s = format!(
+        "<path d=\"M{LEFT} {y}H{:.1}\" class=\"axis\"/><text x=\"0\" y=\"{}\" class=\"tk\">seconds,</text><text x=\"0\" y=\"{}\" class=\"tk\">gaps compressed</text>",
+        xs.last().unwrap_or(&LEFT) + 40.0,
+        y + 16.0,
+        y + 30.0
+    );
     let mut free = [f64::MIN; 2];
     for (t, x) in l.times.iter().zip(xs) {
         let _ = write!(s, "<path d=\"M{x:.1} {y}v4\" class=\"axis\"/>");
         if let Some(row) = (0..2).find(|r| free[*r] <= *x) {
             free[row] = x + room;
             let text = format!("{:.digits$}", *t as f64 / 1e9);
-            let _ = write!(s, "<text x=\"{x:.1}\" y=\"{}\" class=\"tk\" text-anchor=\"middle\">{text}</text>", y + 16.0 + 14.0 * row as f64);
+            let _ = write!(
+                s,
+                "<text x=\"{x:.1}\" y=\"{}\" class=\"tk\" text-anchor=\"middle\">{text}</text>",
+                y + 16.0 + 14.0 * row as f64
+            );
         }
     }
     s

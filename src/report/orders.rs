@@ -31,7 +31,9 @@ fn shown(reached: &[Partial]) -> (Vec<&Partial>, usize) {
 /// How many leading ops all of them share and the drawing leaves out.
 fn skipped(shown: &[&Partial]) -> usize {
     let Some(first) = shown.first() else { return 0 };
-    let common = (0..first.order.len()).take_while(|i| shown.iter().all(|p| p.order.get(*i) == first.order.get(*i))).count();
+    let common = (0..first.order.len())
+        .take_while(|i| shown.iter().all(|p| p.order.get(*i) == first.order.get(*i)))
+        .count();
     let deep = first.order.len().saturating_sub(DEPTH);
     if shown.len() == 1 { deep } else { common.saturating_sub(1).min(deep) }
 }
@@ -102,7 +104,12 @@ impl Tree<'_> {
         }
         for (i, (next, list)) in groups.iter().enumerate() {
             let best = on_best && i == 0;
-            let y = if i == 0 { row } else { self.rows += 1; self.rows };
+            let y = if i == 0 {
+                row
+            } else {
+                self.rows += 1;
+                self.rows
+            };
             match next {
                 Some(id) => {
                     self.edge(depth, row, y, &cut(&call(&self.history.op(*id)), 13), best, id.0);
@@ -119,15 +126,31 @@ impl Tree<'_> {
         let (x1, x2, y1, y2) = (x(depth) + 52.0, x(depth + 1), 24 + from * 31, 24 + to * 31);
         let path = match from == to {
             true => format!("M{x1:.0} {y1}H{x2:.0}"),
-            false => format!("M{:.0} {}V{}Q{0:.0} {y2} {:.0} {y2}H{x2:.0}", x1 - 26.0, y1 + 11, y2 - 7, x1 - 19.0),
+            false => {
+                format!("M{:.0} {}V{}Q{0:.0} {y2} {:.0} {y2}H{x2:.0}", x1 - 26.0, y1 + 11, y2 - 7, x1 - 19.0)
+            }
         };
-        let _ = write!(self.svg, "<path d=\"{path}\" class=\"te {class}\"/><text x=\"{:.0}\" y=\"{}\" class=\"tl {class}\" text-anchor=\"middle\"><title>op {op}</title>{}</text>", (x1 + x2) / 2.0, y2 - 6, esc(text));
+        let _ = write!(
+            self.svg,
+            "<path d=\"{path}\" class=\"te {class}\"/><text x=\"{:.0}\" y=\"{}\" class=\"tl {class}\" text-anchor=\"middle\"><title>op {op}</title>{}</text>",
+            (x1 + x2) / 2.0,
+            y2 - 6,
+            esc(text)
+        );
     }
 
     fn node(&mut self, depth: usize, row: usize, text: &str, best: bool) {
         let class = if best { format!("best n{depth}") } else { String::new() };
         let (x, y) = (x(depth), 24 + row * 31);
-        let _ = write!(self.svg, "<g class=\"tn {class}\"><title>{}</title><rect x=\"{x:.0}\" y=\"{}\" width=\"52\" height=\"22\" rx=\"11\"/><text x=\"{:.0}\" y=\"{}\" text-anchor=\"middle\">{}</text></g>", esc(&cut(text, 200)), y - 11, x + 26.0, y + 4, esc(&cut(text, 7)));
+        let _ = write!(
+            self.svg,
+            "<g class=\"tn {class}\"><title>{}</title><rect x=\"{x:.0}\" y=\"{}\" width=\"52\" height=\"22\" rx=\"11\"/><text x=\"{:.0}\" y=\"{}\" text-anchor=\"middle\">{}</text></g>",
+            esc(&cut(text, 200)),
+            y - 11,
+            x + 26.0,
+            y + 4,
+            esc(&cut(text, 7))
+        );
         self.width = self.width.max(x + 80.0);
     }
 
@@ -136,7 +159,14 @@ impl Tree<'_> {
         let (x1, y1, y) = (x(depth) + 52.0, 24 + from * 31, 24 + row * 31);
         let path = match from == row {
             true => format!("M{x1:.0} {y}h22"),
-            false => format!("M{:.0} {}V{}Q{0:.0} {y} {:.0} {y}H{:.0}", x1 - 26.0, y1 + 11, y - 7, x1 - 19.0, x1 + 22.0),
+            false => format!(
+                "M{:.0} {}V{}Q{0:.0} {y} {:.0} {y}H{:.0}",
+                x1 - 26.0,
+                y1 + 11,
+                y - 7,
+                x1 - 19.0,
+                x1 + 22.0
+            ),
         };
         let text = match p.stuck.as_slice() {
             [] => "nothing left fits".to_string(),
@@ -144,7 +174,15 @@ impl Tree<'_> {
             [one, rest @ ..] => format!("op {}: {}; and {} more", one.op.0, one.says, rest.len()),
         };
         let text = cut(&plain(&text), 64);
-        let _ = write!(self.svg, "<path d=\"{path}\" class=\"te dead {class}\"/><g class=\"td {class}\"><path d=\"M{:.1} {}l9 9m0-9l-9 9\"/><text x=\"{:.0}\" y=\"{}\">{}</text></g>", x1 + 25.0, y - 4, x1 + 42.0, y + 4, esc(&text));
+        let _ = write!(
+            self.svg,
+            "<path d=\"{path}\" class=\"te dead {class}\"/><g class=\"td {class}\"><path d=\"M{:.1} {}l9 9m0-9l-9 9\"/><text x=\"{:.0}\" y=\"{}\">{}</text></g>",
+            x1 + 25.0,
+            y - 4,
+            x1 + 42.0,
+            y + 4,
+            esc(&text)
+        );
         self.width = self.width.max(x1 + 52.0 + 6.6 * text.chars().count() as f64);
     }
 }
@@ -158,9 +196,19 @@ pub fn steps(history: &History, reached: &[Partial]) -> Vec<Json> {
     for i in skip..best.order.len() {
         let op = history.op(best.order[i]);
         let node = op.node().map_or(String::new(), |n| format!(" at {}", history.node_name(n)));
-        let text = format!("Op {}, by p{}{node}: {}.", op.id.0, op.process().0, cut(&label(&op, |v| history.value(v)), 60));
-        let others: Vec<String> = orders.iter().skip(1).filter(|p| p.order.len() >= i && p.order[..i] == best.order[..i])
-            .filter_map(|p| p.order.get(i).filter(|o| **o != best.order[i]).map(|o| alternative(history, p, *o)))
+        let text = format!(
+            "Op {}, by p{}{node}: {}.",
+            op.id.0,
+            op.process().0,
+            cut(&label(&op, |v| history.value(v)), 60)
+        );
+        let others: Vec<String> = orders
+            .iter()
+            .skip(1)
+            .filter(|p| p.order.len() >= i && p.order[..i] == best.order[..i])
+            .filter_map(|p| {
+                p.order.get(i).filter(|o| **o != best.order[i]).map(|o| alternative(history, p, *o))
+            })
             .take(3)
             .collect();
         steps.push(json!({"place": i + 1, "op": op.id.0.to_string(), "long": state(best, i).chars().count() > 6, "state": cut(&state(best, i), 60), "says": linked(&text, history.len()), "other": others}));
@@ -175,12 +223,25 @@ fn dead_end(says: &[String], all: usize) -> String {
     match (says, all) {
         ([], _) => "Dead end: nothing that is left can come next.".into(),
         ([one], 1) => format!("Dead end. {one}."),
-        _ => format!("Dead end; none of these can come next. {}.{}", says.join(". "), if all > says.len() { format!(" And {} more.", all - says.len()) } else { String::new() }),
+        _ => format!(
+            "Dead end; none of these can come next. {}.{}",
+            says.join(". "),
+            if all > says.len() { format!(" And {} more.", all - says.len()) } else { String::new() }
+        ),
     }
 }
 
 fn alternative(history: &History, p: &Partial, op: OpId) -> String {
     let what = cut(&label(&history.op(op), |v| history.value(v)), 30);
-    let why = p.stuck.first().map_or("nothing left fits".to_string(), |s| format!("op {} {}", s.op.0, s.says));
-    linked(&format!("op {}, {what}: then {} of {} fit, and {why}.", op.0, p.order.len(), p.order.len() + p.stuck.len()), history.len())
+    let why =
+        p.stuck.first().map_or("nothing left fits".to_string(), |s| format!("op {} {}", s.op.0, s.says));
+    linked(
+        &format!(
+            "op {}, {what}: then {} of {} fit, and {why}.",
+            op.0,
+            p.order.len(),
+            p.order.len() + p.stuck.len()
+        ),
+        history.len(),
+    )
 }

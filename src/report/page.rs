@@ -47,10 +47,11 @@ pub fn index(rows: &[IndexRow]) -> Result<String, String> {
 }
 
 fn index_row(r: &IndexRow) -> Json {
-    let search = [&r.run, &r.campaign, &r.target, &r.bug, &r.workload, &r.nemesis, &r.verdict, &r.why, &r.diagnosis];
+    let search =
+        [&r.run, &r.campaign, &r.target, &r.bug, &r.workload, &r.nemesis, &r.verdict, &r.why, &r.diagnosis];
     let search = search.map(|s| s.to_lowercase()).join(" ");
     json!({
-        "run": plain(&r.run), "campaign": plain(&r.campaign), "href": r.href, "started": plain(&r.started),
+        "run": plain(&r.run), "campaign": plain(&r.campaign), "href": plain(&r.href), "started": plain(&r.started),
         "verdict": r.verdict, "why": plain(&r.why), "diagnosis": plain(&cut(&r.diagnosis, 300)),
         "target": plain(&r.target), "bug": plain(&r.bug), "workload": plain(&r.workload), "nemesis": plain(&r.nemesis),
         "seed": r.seed, "ops": thousands(r.ops), "ops_n": r.ops, "strikes": r.strikes, "effective": r.effective,
@@ -97,8 +98,12 @@ fn meta(page: &Page<'_>) -> Json {
     };
     let title = if m.title.is_empty() { m.run.clone() } else { m.title.clone() };
     // Only what cannot leave the page's own folder tree becomes a link.
-    let siblings: Vec<Json> = m.siblings.iter().filter(|(_, href)| !href.contains(':') && !href.starts_with("//"))
-        .map(|(label, href)| json!([plain(label), href])).collect();
+    let siblings: Vec<Json> = m
+        .siblings
+        .iter()
+        .filter(|(_, href)| !href.contains(':') && !href.starts_with("//"))
+        .map(|(label, href)| json!([plain(label), plain(href)]))
+        .collect();
     json!({
         "run": plain(&m.run), "title": plain(&title), "command": plain(&m.command), "promise": plain(&m.promise),
         "started": plain(&m.started), "host": pairs(&m.host), "not_injected": pairs(&m.not_injected),
@@ -118,24 +123,33 @@ fn header(h: &History) -> Vec<Json> {
     let Some(fields) = h.header.as_object() else { return Vec::new() };
     let shown = |v: &Json| match v {
         Json::String(s) => plain(s),
-        Json::Array(a) if a.iter().all(Json::is_string) => plain(&a.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", ")),
+        Json::Array(a) if a.iter().all(Json::is_string) => {
+            plain(&a.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", "))
+        }
         other => plain(&cut(&other.to_string(), 200)),
     };
     let known = ["command", "schism"];
-    fields.iter().filter(|(k, _)| !known.contains(&k.as_str())).map(|(k, v)| json!([plain(k), shown(v)])).collect()
+    fields
+        .iter()
+        .filter(|(k, _)| !known.contains(&k.as_str()))
+        .map(|(k, v)| json!([plain(k), shown(v)]))
+        .collect()
 }
 
 /// The model whose verdict is the page's, if a finding carries it.
 fn model(page: &Page<'_>) -> Option<Model> {
     let all = page.findings.iter().flat_map(|f| &f.per_model);
-    all.clone().find(|(_, v)| v == page.verdict).or_else(|| all.clone().find(|(_, v)| v.rank() == page.verdict.rank())).map(|(m, _)| *m)
+    all.clone()
+        .find(|(_, v)| v == page.verdict)
+        .or_else(|| all.clone().find(|(_, v)| v.rank() == page.verdict.rank()))
+        .map(|(m, _)| *m)
 }
 
 fn verdict(page: &Page<'_>) -> Json {
     let name = model(page).map_or("consistent", Model::name);
     let mut v = json!({
         "word": page.verdict.word(), "title": title_case(page.verdict.word()), "why": "", "sub": "", "say": "",
-        "command": plain(&page.meta.command), "settle": "", 
+        "command": plain(&page.meta.command), "settle": "",
         "vacuous": false, "says": [], "figure": Json::Null,
     });
     match page.verdict {
@@ -151,7 +165,11 @@ fn verdict(page: &Page<'_>) -> Json {
             v["settle"] = json!(settle(page, &r.why));
             let mut say = r.says.clone();
             if r.of > 0 && r.settled > 0 {
-                say += &format!(" Settled up to event {} of {}.", thousands(r.settled as u64), thousands(r.of as u64));
+                say += &format!(
+                    " Settled up to event {} of {}.",
+                    thousands(r.settled as u64),
+                    thousands(r.of as u64)
+                );
             }
             if let Some(key) = &r.key {
                 say += &format!(" Key: {}.", key.to_plain());
@@ -172,9 +190,21 @@ fn title_case(word: &str) -> String {
 }
 
 fn invalid_line(page: &Page<'_>, c: &Counterexample, model: &str) -> String {
-    let key = c.key.as_ref().filter(|k| !k.is_null()).map_or(String::new(), |k| format!(" Key {}.", plain(&k.to_plain())));
-    let pattern = if c.pattern.is_empty() { String::new() } else { format!(" {}.", title_case(&plain(&c.pattern))) };
-    let also: Vec<&str> = page.findings.iter().flat_map(|f| &f.per_model).filter(|(_, v)| v.is_invalid()).map(|(m, _)| m.name()).filter(|m| *m != model).collect();
+    let key = c
+        .key
+        .as_ref()
+        .filter(|k| !k.is_null())
+        .map_or(String::new(), |k| format!(" Key {}.", plain(&k.to_plain())));
+    let pattern =
+        if c.pattern.is_empty() { String::new() } else { format!(" {}.", title_case(&plain(&c.pattern))) };
+    let also: Vec<&str> = page
+        .findings
+        .iter()
+        .flat_map(|f| &f.per_model)
+        .filter(|(_, v)| v.is_invalid())
+        .map(|(m, _)| m.name())
+        .filter(|m| *m != model)
+        .collect();
     let also = if also.is_empty() { String::new() } else { format!(" Also not: {}.", also.join(", ")) };
     format!("Not {model}.{pattern}{key}{also}")
 }
@@ -182,7 +212,11 @@ fn invalid_line(page: &Page<'_>, c: &Counterexample, model: &str) -> String {
 fn diagnosis(page: &Page<'_>, c: &Counterexample) -> String {
     match c.words.first() {
         Some(words) => words.clone(),
-        None => format!("No order of these {} ops explains every reply, out of {} ops.", c.core.len(), thousands(page.history.len() as u64)),
+        None => format!(
+            "No order of these {} ops explains every reply, out of {} ops.",
+            c.core.len(),
+            thousands(page.history.len() as u64)
+        ),
     }
 }
 
@@ -206,7 +240,15 @@ fn valid_line(page: &Page<'_>, model: &str) -> String {
 
 fn valid_sentence(page: &Page<'_>, w: &Witness) -> String {
     let (h, parts) = (page.history, w.parts.len());
-    let during = h.ops().filter(|o| h.strikes().iter().filter_map(|s| s.measured()).any(|(a, b)| o.invoked() >= a && b.is_none_or(|b| o.invoked() < b))).count();
+    let during = h
+        .ops()
+        .filter(|o| {
+            h.strikes()
+                .iter()
+                .filter_map(|s| s.measured())
+                .any(|(a, b)| o.invoked() >= a && b.is_none_or(|b| o.invoked() < b))
+        })
+        .count();
     let mut s = match (w.says.as_str(), parts) {
         ("", 0) => "Nothing in this history contradicts the model.".to_string(),
         ("", 1) => "One order of the ops explains every reply.".to_string(),
@@ -216,7 +258,11 @@ fn valid_sentence(page: &Page<'_>, w: &Witness) -> String {
     if !s.ends_with(['.', '!']) {
         s.push('.');
     }
-    s + &format!(" {} ops were asked, {} of them while a strike was on.", thousands(h.len() as u64), thousands(during as u64))
+    s + &format!(
+        " {} ops were asked, {} of them while a strike was on.",
+        thousands(h.len() as u64),
+        thousands(during as u64)
+    )
 }
 
 /// The command that would settle an unknown verdict.
@@ -264,7 +310,15 @@ fn counterexample(page: &Page<'_>, c: &Counterexample) -> Json {
     // The end of a long story: where it breaks.
     ops.drain(..hidden);
     let title = format!("{} contradicting ops as lanes over time", c.core.len());
-    let figure = lanes::Figure { history: h, ops: ops.clone(), order: &order, bad: bad.clone(), edges: &c.edges, bands: &bands::bands(h), title };
+    let figure = lanes::Figure {
+        history: h,
+        ops: ops.clone(),
+        order: &order,
+        bad: bad.clone(),
+        edges: &c.edges,
+        bands: &bands::bands(h),
+        title,
+    };
     let (tree, tree_note) = orders::tree(h, &c.reached);
     let link = |s: &String| linked(s, h.len());
     let edge = |e: &checkers::Edge| json!({"from": e.from.0, "to": e.to.0, "kind": if e.real_time { "real time" } else { "value" }, "says": link(&e.says)});
@@ -308,13 +362,19 @@ fn op_row(h: &History, id: OpId, order: &[OpId], bad: &BTreeSet<OpId>) -> Json {
 fn witness(page: &Page<'_>, w: &Witness) -> Json {
     let h = page.history;
     let mut best: Option<(usize, Nanos, &history::Value, &[OpId])> = None;
-    let windows = w.parts.iter().flat_map(|(k, order)| order.windows(order.len().clamp(1, 4)).map(move |o| (k, o)));
+    let windows =
+        w.parts.iter().flat_map(|(k, order)| order.windows(order.len().clamp(1, 4)).map(move |o| (k, o)));
     for (key, ops) in windows.take(200_000) {
-        if ops.len() < 2 || ops.iter().any(|o| o.0 as usize >= h.len() || h.op(*o).kind() != OutcomeKind::Ok) {
+        if ops.len() < 2 || ops.iter().any(|o| o.0 as usize >= h.len() || h.op(*o).kind() != OutcomeKind::Ok)
+        {
             continue;
         }
-        let free = ops.iter().enumerate().flat_map(|(i, a)| ops[i + 1..].iter().map(move |b| (*a, *b)))
-            .filter(|(a, b)| h.op(*a).inv() < h.op(*b).res() && h.op(*b).inv() < h.op(*a).res()).count();
+        let free = ops
+            .iter()
+            .enumerate()
+            .flat_map(|(i, a)| ops[i + 1..].iter().map(move |b| (*a, *b)))
+            .filter(|(a, b)| h.op(*a).inv() < h.op(*b).res() && h.op(*b).inv() < h.op(*a).res())
+            .count();
         let from = ops.iter().map(|o| h.op(*o).invoked()).min().unwrap_or(0);
         let to = ops.iter().filter_map(|o| h.op(*o).completed()).max().unwrap_or(0);
         let span = to.saturating_sub(from);
@@ -324,9 +384,22 @@ fn witness(page: &Page<'_>, w: &Witness) -> Json {
     }
     let Some((free, _, key, ops)) = best else { return Json::Null };
     let title = format!("{} neighbours of the witness", ops.len());
-    let figure = lanes::Figure { history: h, ops: ops.to_vec(), order: ops, bad: BTreeSet::new(), edges: &[], bands: &bands::bands(h), title };
-    let what = if key.is_null() { String::new() } else { format!(" on key {}", plain(&cut(&key.to_plain(), 30))) };
-    let lead = format!("The order at its narrowest{what}: {} ops side by side, {free} {} of them overlapping.", ops.len(), if free == 1 { "pair" } else { "pairs" });
+    let figure = lanes::Figure {
+        history: h,
+        ops: ops.to_vec(),
+        order: ops,
+        bad: BTreeSet::new(),
+        edges: &[],
+        bands: &bands::bands(h),
+        title,
+    };
+    let what =
+        if key.is_null() { String::new() } else { format!(" on key {}", plain(&cut(&key.to_plain(), 30))) };
+    let lead = format!(
+        "The order at its narrowest{what}: {} ops side by side, {free} {} of them overlapping.",
+        ops.len(),
+        if free == 1 { "pair" } else { "pairs" }
+    );
     json!({"kind": "witness", "wide": figure.wide(), "narrow": figure.narrow(), "lead": lead, "steps": [], "story": [], "groups": [], "edges": [],
         "more_edges": 0, "tree": "", "tree_note": "", "orders": 0, "hidden": 0, "by": plain(&w.by), "object": "",
         "rows": ops.iter().map(|id| op_row(h, *id, ops, &BTreeSet::new())).collect::<Vec<_>>()})
@@ -349,22 +422,34 @@ fn facts(page: &Page<'_>) -> Vec<(String, String)> {
     add("Target", text("target"));
     add("Planted bug", text("bug"));
     let keys = h.by_key().len();
-    add("Workload", match text("workload") {
-        w if w.is_empty() || keys < 2 => w,
-        w => format!("{w}, {keys} keys"),
-    });
+    add(
+        "Workload",
+        match text("workload") {
+            w if w.is_empty() || keys < 2 => w,
+            w => format!("{w}, {keys} keys"),
+        },
+    );
     add("Model", model(page).map_or(String::new(), |m| m.name().into()));
     add("Nemesis", text("nemesis"));
     add("Ops", thousands(h.len() as u64));
     let count = |k: &str| h.ops().filter(|o| outcome(o) == k).count() as u64;
-    add("ok / fail / info", format!("{} / {} / {}", thousands(count("ok")), thousands(count("fail")), thousands(count("info"))));
+    add(
+        "ok / fail / info",
+        format!("{} / {} / {}", thousands(count("ok")), thousands(count("fail")), thousands(count("info"))),
+    );
     let processes: BTreeSet<u32> = h.ops().map(|o| o.process().0).collect();
     let retired = h.ops().filter(|o| o.kind() == OutcomeKind::Info).count();
     add("Processes", format!("{}, {retired} retired", processes.len()));
-    add("Strikes", match h.strikes().len() {
-        0 => "none".into(),
-        n => format!("{} of {n} took effect", h.strikes().iter().filter(|s| s.measured().is_some()).count()),
-    });
+    add(
+        "Strikes",
+        match h.strikes().len() {
+            0 => "none".into(),
+            n => format!(
+                "{} of {n} took effect",
+                h.strikes().iter().filter(|s| s.measured().is_some()).count()
+            ),
+        },
+    );
     add("Seed", text("seed"));
     add("Took", format!("{} s", bands::number(h.end() as f64 / 1e9)));
     facts
@@ -374,7 +459,10 @@ fn facts(page: &Page<'_>) -> Vec<(String, String)> {
 fn marks(page: &Page<'_>) -> BTreeMap<u32, String> {
     let mut marks = BTreeMap::new();
     let invalid = page.findings.iter().flat_map(|f| &f.per_model).map(|(_, v)| v).chain([page.verdict]);
-    for c in invalid.filter_map(|v| match v { Verdict::Invalid(c) => Some(c), _ => None }) {
+    for c in invalid.filter_map(|v| match v {
+        Verdict::Invalid(c) => Some(c),
+        _ => None,
+    }) {
         let stuck = orders::best(&c.reached).into_iter().flat_map(|p| &p.stuck).map(|s| s.op);
         for id in c.first_bad.into_iter().chain(stuck) {
             marks.entry(id.0).or_insert_with(|| plain(&c.pattern));
@@ -393,7 +481,7 @@ fn marks(page: &Page<'_>) -> BTreeMap<u32, String> {
 fn anomalies(page: &Page<'_>) -> Json {
     let all: Vec<_> = page.findings.iter().flat_map(|f| f.anomalies.iter().map(move |a| (f, a))).collect();
     let row = |(f, a): &(&Findings, &checkers::Anomaly)| {
-        json!({"checker": f.checker, "kind": plain(&a.kind), "key": a.key.as_ref().map_or(String::new(), |k| plain(&cut(&k.to_plain(), 40))),
+        json!({"checker": plain(&f.checker), "kind": plain(&a.kind), "key": a.key.as_ref().map_or(String::new(), |k| plain(&cut(&k.to_plain(), 40))),
             "says": linked(&cut(&a.says, 400), page.history.len()), "ops": a.ops.iter().take(6).map(|o| o.0).collect::<Vec<_>>()})
     };
     json!({"rows": all.iter().take(60).map(row).collect::<Vec<_>>(), "more": all.len().saturating_sub(60)})
@@ -406,7 +494,9 @@ fn evidence(page: &Page<'_>, bands: &[Band]) -> Json {
 
 /// Gates, unmet first; each with where its mark sits on a logarithmic scale centred on the need.
 fn gates(findings: &[Findings]) -> Vec<Json> {
-    let lists = findings.iter().filter_map(|f| f.measured.get("gates").or_else(|| f.measured.get("coverage"))?.as_array());
+    let lists = findings
+        .iter()
+        .filter_map(|f| f.measured.get("gates").or_else(|| f.measured.get("coverage"))?.as_array());
     let mut gates: Vec<Json> = lists.flatten().filter_map(gate).collect();
     gates.sort_by_key(|g| g["met"].as_bool());
     gates
@@ -423,14 +513,27 @@ fn gate(g: &Json) -> Option<Json> {
     // Each factor of ten is a quarter of the scale; nothing at all sits at its left end.
     let share = if m <= 0.0 { 4.0 } else { (50.0 + 25.0 * (m / n.max(1e-9)).log10() * 0.8).clamp(4.0, 97.0) };
     let text = |v: &Json| v.as_str().map_or_else(|| v.to_string(), str::to_string);
-    Some(json!({"name": plain(&text(&name)), "needs": text(&needs), "measured": text(&measured), "met": met,
-        "at": format!("{share:.1}"), "from": format!("{:.1}", share.min(50.0)), "width": format!("{:.1}", (share - 50.0).abs())}))
+    let name = match g["at"].as_str().filter(|_| !met) {
+        Some(at) => format!("{}, at {at}", text(&name)),
+        None => text(&name),
+    };
+    Some(
+        json!({"name": plain(&name), "needs": plain(&text(&needs)), "measured": plain(&text(&measured)), "met": met,
+        "at": format!("{share:.1}"), "from": format!("{:.1}", share.min(50.0)), "width": format!("{:.1}", (share - 50.0).abs())}),
+    )
 }
 
 fn draw_plots(h: &History, bands: &[Band], marks: &[Nanos]) -> Json {
     let series = plots::Series::new(h);
     let each = |f: &dyn Fn(plots::Frame) -> Result<String, Box<dyn std::error::Error>>| -> String {
-        let one = |frame| f(frame).unwrap_or_else(|e| format!("<p class=\"dim\">This plot could not be drawn: {}.</p>", super::words::esc(&e.to_string())));
+        let one = |frame| {
+            f(frame).unwrap_or_else(|e| {
+                format!(
+                    "<p class=\"dim\">This plot could not be drawn: {}.</p>",
+                    super::words::esc(&e.to_string())
+                )
+            })
+        };
         plots::FRAMES.into_iter().map(one).collect()
     };
     if h.is_empty() {
@@ -456,7 +559,11 @@ fn around(h: &History, b: &Band) -> Json {
     let count = |from: Nanos, to: Nanos| {
         let mut n = [0u64; 3];
         for i in at(from)..at(to) {
-            n[match outcome(&h.op(OpId(i))) { "ok" => 0, "info" => 1, _ => 2 }] += 1;
+            n[match outcome(&h.op(OpId(i))) {
+                "ok" => 0,
+                "info" => 1,
+                _ => 2,
+            }] += 1;
         }
         n
     };
@@ -470,7 +577,11 @@ fn functions(h: &History) -> Vec<Json> {
     let mut all: BTreeMap<&str, ([u64; 3], Vec<Nanos>)> = BTreeMap::new();
     for op in h.ops() {
         let entry = all.entry(op.f()).or_default();
-        entry.0[match outcome(&op) { "ok" => 0, "info" => 1, _ => 2 }] += 1;
+        entry.0[match outcome(&op) {
+            "ok" => 0,
+            "info" => 1,
+            _ => 2,
+        }] += 1;
         if let (true, Some(t)) = (op.is_ok(), op.completed()) {
             entry.1.push(t - op.invoked());
         }
@@ -478,7 +589,10 @@ fn functions(h: &History) -> Vec<Json> {
     let row = |(f, (n, took)): (&str, ([u64; 3], Vec<Nanos>))| {
         let mut took = took;
         took.sort();
-        let at = |p: usize| took.get((took.len() * p / 100).min(took.len().saturating_sub(1))).map_or("none".into(), |t| super::words::length(*t));
+        let at = |p: usize| {
+            took.get((took.len() * p / 100).min(took.len().saturating_sub(1)))
+                .map_or("none".into(), |t| super::words::length(*t))
+        };
         json!({"f": plain(f), "ok": thousands(n[0]), "info": n[1], "fail": n[2], "p50": at(50), "p99": at(99)})
     };
     all.into_iter().map(row).collect()
@@ -491,17 +605,25 @@ fn checker(page: &Page<'_>, f: &Findings) -> Json {
         let (says, by, steps) = match v {
             Verdict::Valid(w) => (w.says.clone(), w.by.clone(), Some(w.steps)),
             Verdict::Unknown(r) => (format!("{}: {}", r.why.word(), r.says), String::new(), None),
-            Verdict::Invalid(c) => (c.words.first().cloned().unwrap_or_else(|| c.pattern.clone()), c.by.clone(), None),
+            Verdict::Invalid(c) => {
+                (c.words.first().cloned().unwrap_or_else(|| c.pattern.clone()), c.by.clone(), None)
+            }
         };
         json!({"model": m.name(), "verdict": v.word(), "says": linked(&cut(&says, 400), ops), "by": plain(&by), "steps": steps.filter(|s| *s > 0).map(thousands)})
     };
-    let steps = ["steps", "cost", "configurations"].iter().find_map(|k| f.measured.get(*k)?.as_u64()).map(thousands);
-    let measured: Vec<Json> = f.measured.iter().filter(|(k, _)| *k != "gates").map(|(k, v)| {
-        let text = v.as_str().map_or_else(|| v.to_string(), str::to_string);
-        json!([plain(&k.replace('_', " ")), plain(&cut(&text, 600))])
-    }).collect();
+    let steps =
+        ["steps", "cost", "configurations"].iter().find_map(|k| f.measured.get(*k)?.as_u64()).map(thousands);
+    let measured: Vec<Json> = f
+        .measured
+        .iter()
+        .filter(|(k, _)| *k != "gates")
+        .map(|(k, v)| {
+            let text = v.as_str().map_or_else(|| v.to_string(), str::to_string);
+            json!([plain(&k.replace('_', " ")), plain(&cut(&text, 600))])
+        })
+        .collect();
     json!({
-        "name": plain(&f.checker), "about": about.map_or("", |a| &a.1), "blind": about.map_or("", |a| &a.2),
+        "name": plain(&f.checker), "about": about.map_or(String::new(), |a| plain(&a.1)), "blind": about.map_or(String::new(), |a| plain(&a.2)),
         "models": f.per_model.iter().map(model).collect::<Vec<_>>(), "steps": steps, "anomalies": f.anomalies.len(), "measured": measured,
     })
 }
@@ -510,7 +632,11 @@ fn checker(page: &Page<'_>, f: &Findings) -> Json {
 fn nodes(h: &History) -> Vec<Json> {
     let row = |(n, name): (usize, &String)| {
         let last = h.roles().iter().rev().find(|r| r.node.0 as usize == n);
-        let hit: Vec<String> = bands::bands(h).iter().filter(|b| b.took && b.touched.iter().any(|t| t.0 as usize == n)).map(|b| format!("{} {}", b.id, b.family)).collect();
+        let hit: Vec<String> = bands::bands(h)
+            .iter()
+            .filter(|b| b.took && b.touched.iter().any(|t| t.0 as usize == n))
+            .map(|b| format!("{} {}", b.id, b.family))
+            .collect();
         let ops = h.ops().filter(|o| o.node().is_some_and(|x| x.0 as usize == n)).count();
         json!({"name": plain(name), "role": last.map_or("not asked".into(), |r| plain(&format!("{}, term {}", r.role, r.term))),
             "strikes": if hit.is_empty() { "none".into() } else { cut(&hit.join(", "), 80) }, "ops": thousands(ops as u64)})
@@ -532,15 +658,24 @@ fn timeline(page: &Page<'_>, bands: &[Band], marks: &BTreeMap<u32, String>) -> R
             let place = order.iter().position(|o| o == id).map_or("✕".to_string(), |p| (p + 1).to_string());
             core.insert(id.0.to_string(), json!(place));
         }
-        if let (Some(a), Some(b)) = (ids.iter().map(|o| h.op(*o).invoked()).min(), ids.iter().map(|o| h.op(*o).gave_up().unwrap_or(h.end())).max()) {
+        if let (Some(a), Some(b)) = (
+            ids.iter().map(|o| h.op(*o).invoked()).min(),
+            ids.iter().map(|o| h.op(*o).gave_up().unwrap_or(h.end())).max(),
+        ) {
             let pad = (s(b) - s(a)) * 0.25 + 0.02;
             view = ((s(a) - pad).max(0.0), (s(b) + pad).min(s(h.end())));
         }
     }
     let concurrency = h.header["concurrency"].as_u64().unwrap_or(0);
-    let strikes: Vec<Json> = bands.iter().map(|b| json!({"id": b.id, "kind": b.family, "a": s(b.from), "b": s(b.to), "took": b.took,
-        "touched": b.touched.iter().map(|n| n.0).collect::<Vec<_>>(), "to": b.target})).collect();
-    let roles: Vec<Json> = h.roles().iter().map(|r| json!([r.node.0, s(r.time), plain(&r.role), r.term])).collect();
+    let strikes: Vec<Json> = bands
+        .iter()
+        .map(|b| {
+            json!({"id": b.id, "kind": b.family, "a": s(b.from), "b": s(b.to), "took": b.took,
+        "touched": b.touched.iter().map(|n| n.0).collect::<Vec<_>>(), "to": b.target})
+        })
+        .collect();
+    let roles: Vec<Json> =
+        h.roles().iter().map(|r| json!([r.node.0, s(r.time), plain(&r.role), r.term])).collect();
     let more = json!({"strikes": strikes, "roles": roles, "marks": marks, "core": core, "view": [view.0, view.1], "concurrency": concurrency});
     columns::encode(h, &keep, &more).map_err(|e| e.to_string())
 }

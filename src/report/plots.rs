@@ -77,8 +77,15 @@ pub struct Series {
     fail: Vec<(f32, f32)>,
     /// Completion times by outcome: ok, info, fail.
     done: [Vec<f32>; 3],
-    /// By node: invocation, end, and whether it was answered. The last lane holds clients without a node.
-    nodes: Vec<(String, Vec<(f32, f32, bool)>)>,
+    /// The calls of each node's clients. The last lane holds clients without a node.
+    nodes: Vec<(String, Vec<Asked>)>,
+}
+
+/// A call as availability sees it: seconds, and whether it was answered.
+struct Asked {
+    from: f32,
+    to: f32,
+    ok: bool,
 }
 
 impl Series {
@@ -107,7 +114,7 @@ impl Series {
             list.push((s(op.invoked()), took));
             series.done[kind].push(s(end));
             let lane = op.node().map_or(outside, |n| n.0 as usize);
-            series.nodes[lane].1.push((s(op.invoked()), s(end), op.is_ok()));
+            series.nodes[lane].1.push(Asked { from: s(op.invoked()), to: s(end), ok: op.is_ok() });
         }
         series.nodes.retain(|(_, ops)| !ops.is_empty());
         series
@@ -126,17 +133,29 @@ impl Series {
                 .build_cartesian_2d(0.0..self.end, (low..high).log_scale())?;
             band_washes(root, frame, self.end, 152, bands)?;
             let label = label_style();
-            chart.configure_mesh().disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(LINE).axis_style(RULE)
-                .x_labels(tick_count(frame)).y_labels(5).x_label_formatter(&|x| number(*x)).y_label_formatter(&|y| number(*y))
-                .label_style(label).draw()?;
+            chart
+                .configure_mesh()
+                .disable_x_mesh()
+                .light_line_style(TRANSPARENT)
+                .bold_line_style(LINE)
+                .axis_style(RULE)
+                .x_labels(tick_count(frame))
+                .y_labels(5)
+                .x_label_formatter(&|x| number(*x))
+                .y_label_formatter(&|y| number(*y))
+                .label_style(label)
+                .draw()?;
             let bins = bin(&self.ok, self.end, frame.bins);
             let at = |i: usize| (i as f64 + 0.5) * self.end / frame.bins as f64;
             for run in runs(&bins) {
-                let line = |p: f64| run.clone().map(move |i| (i, p)).map(|(i, p)| (at(i), quantile(&bins[i], p)));
-                let fan: Vec<(f64, f64)> = line(0.95).chain(line(0.05).collect::<Vec<_>>().into_iter().rev()).collect();
+                let line =
+                    |p: f64| run.clone().map(move |i| (i, p)).map(|(i, p)| (at(i), quantile(&bins[i], p)));
+                let fan: Vec<(f64, f64)> =
+                    line(0.95).chain(line(0.05).collect::<Vec<_>>().into_iter().rev()).collect();
                 chart.draw_series([Polygon::new(fan, OK.mix(0.2).filled())])?;
                 for (p, width) in [(0.5, 2), (0.95, 1), (0.99, 1)] {
-                    let style = if p > 0.97 { INK3.mix(0.9).stroke_width(width) } else { INK.stroke_width(width) };
+                    let style =
+                        if p > 0.97 { INK3.mix(0.9).stroke_width(width) } else { INK.stroke_width(width) };
                     chart.draw_series([PathElement::new(line(p).collect::<Vec<_>>(), style)])?;
                 }
             }
@@ -166,16 +185,27 @@ impl Series {
                 .margin_right(frame.right)
                 .build_cartesian_2d(0.0..self.end, 0.0..high)?;
             band_washes(root, frame, self.end, 96, bands)?;
-            chart.configure_mesh().disable_x_mesh().light_line_style(TRANSPARENT).bold_line_style(LINE).axis_style(RULE)
-                .x_labels(tick_count(frame)).y_labels(4).x_label_formatter(&|x| number(*x)).y_label_formatter(&|y| number(*y))
-                .label_style(label_style()).draw()?;
+            chart
+                .configure_mesh()
+                .disable_x_mesh()
+                .light_line_style(TRANSPARENT)
+                .bold_line_style(LINE)
+                .axis_style(RULE)
+                .x_labels(tick_count(frame))
+                .y_labels(4)
+                .x_label_formatter(&|x| number(*x))
+                .y_label_formatter(&|y| number(*y))
+                .label_style(label_style())
+                .draw()?;
             for (rate, colour) in rates.iter().zip([OK, INFO, FAIL]) {
                 if rate.iter().all(|r| *r == 0.0) {
                     continue;
                 }
                 let step = |(i, r): (usize, &f64)| [(i as f64 * width, *r), ((i + 1) as f64 * width, *r)];
                 let points: Vec<(f64, f64)> = rate.iter().enumerate().flat_map(step).collect();
-                chart.draw_series(AreaSeries::new(points, 0.0, colour.mix(0.18)).border_style(colour.stroke_width(1)))?;
+                chart.draw_series(
+                    AreaSeries::new(points, 0.0, colour.mix(0.18)).border_style(colour.stroke_width(1)),
+                )?;
             }
             Ok(())
         })
@@ -197,11 +227,11 @@ impl Series {
                 let limit = if frame.left < 60 { 5 } else { 13 };
                 root.draw(&Text::new(cut(name, limit), (frame.left as i32 - 6, y + 6), style))?;
                 let mut bins = vec![(0u32, 0u32); frame.bins];
-                for (t, end, ok) in ops {
+                for call in ops {
                     // A call without an answer counts for as long as its client waited.
-                    let from = slot(*t, self.end, frame.bins);
-                    let to = if *ok { from } else { slot(*end, self.end, frame.bins) };
-                    bins[from..=to].iter_mut().for_each(|b| *b = (b.0 + *ok as u32, b.1 + 1));
+                    let from = slot(call.from, self.end, frame.bins);
+                    let to = if call.ok { from } else { slot(call.to, self.end, frame.bins) };
+                    bins[from..=to].iter_mut().for_each(|b| *b = (b.0 + call.ok as u32, b.1 + 1));
                 }
                 let level = |(ok, n): (u32, u32)| match (ok, n) {
                     (_, 0) => 0,
@@ -214,7 +244,9 @@ impl Series {
                     let l = level(bins[from]);
                     let to = from + bins[from..].iter().take_while(|b| level(**b) == l).count();
                     let x = |i: usize| frame.x(i as f64 / frame.bins as f64);
-                    let at = |top: i32, bottom: i32, s: ShapeStyle| Rectangle::new([(x(from), y + top), (x(to), y + bottom)], s);
+                    let at = |top: i32, bottom: i32, s: ShapeStyle| {
+                        Rectangle::new([(x(from), y + top), (x(to), y + bottom)], s)
+                    };
                     match l {
                         1 => root.draw(&at(2, 10, INFO.filled()))?,
                         2 => root.draw(&at(2, 10, OK.mix(0.4).filled()))?,
@@ -230,15 +262,15 @@ impl Series {
 
     /// Share of answered calls by node, with its 95 % Wilson interval and the longest stretch without an answer.
     pub fn table(&self) -> Vec<Json> {
-        let row = |(name, ops): &(String, Vec<(f32, f32, bool)>)| {
-            let ok = ops.iter().filter(|o| o.2).count() as u64;
+        let row = |(name, ops): &(String, Vec<Asked>)| {
+            let ok = ops.iter().filter(|o| o.ok).count() as u64;
             let (p, low, high) = wilson(ok, ops.len() as u64);
-            let (mut last, mut gap) = (ops.first().map_or(0.0, |o| o.0), 0f32);
-            for (t, _, _) in ops.iter().filter(|o| o.2) {
-                gap = gap.max(t - last);
-                last = *t;
+            let (mut last, mut gap) = (ops.first().map_or(0.0, |o| o.from), 0f32);
+            for call in ops.iter().filter(|o| o.ok) {
+                gap = gap.max(call.from - last);
+                last = call.from;
             }
-            gap = gap.max(ops.last().map_or(0.0, |o| o.0) - last);
+            gap = gap.max(ops.last().map_or(0.0, |o| o.from) - last);
             json!({"node": name, "asked": super::words::thousands(ops.len() as u64), "ok": super::words::thousands(ok),
                 "share": format!("{:.1} %", p * 100.0), "interval": format!("{:.1} to {:.1} %", low * 100.0, high * 100.0), "gap": format!("{gap:.2} s")})
         };
@@ -251,7 +283,12 @@ impl Series {
         all.sort_by(f32::total_cmp);
         match all.is_empty() {
             true => "no ok op".into(),
-            false => format!("ok: p50 {:.1}, p95 {:.1}, p99 {:.1} ms", quantile(&all, 0.5), quantile(&all, 0.95), quantile(&all, 0.99)),
+            false => format!(
+                "ok: p50 {:.1}, p95 {:.1}, p99 {:.1} ms",
+                quantile(&all, 0.5),
+                quantile(&all, 0.95),
+                quantile(&all, 0.99)
+            ),
         }
     }
 }
@@ -282,7 +319,10 @@ fn bin(points: &[(f32, f32)], end: f64, bins: usize) -> Vec<Vec<f32>> {
 }
 
 fn quantile(sorted: &[f32], p: f64) -> f64 {
-    sorted.get(((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1))).copied().unwrap_or(0.0) as f64
+    sorted
+        .get(((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(0.0) as f64
 }
 
 /// Stretches of bins that are not empty: a line is not drawn across a gap.
@@ -312,7 +352,12 @@ fn thin(points: &[(f32, f32)], end: f64, low: f64, high: f64, limit: usize) -> V
     points.iter().filter(|p| seen.insert(cell(p))).take(limit).map(|(t, v)| (*t as f64, *v as f64)).collect()
 }
 
-fn draw(frame: Frame, height: u32, end: f64, body: impl FnOnce(&Area<'_>, Frame) -> Outcome<()>) -> Outcome<String> {
+fn draw(
+    frame: Frame,
+    height: u32,
+    end: f64,
+    body: impl FnOnce(&Area<'_>, Frame) -> Outcome<()>,
+) -> Outcome<String> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, (frame.width, height)).into_drawing_area();
@@ -321,7 +366,10 @@ fn draw(frame: Frame, height: u32, end: f64, body: impl FnOnce(&Area<'_>, Frame)
         }
         root.present()?;
     }
-    let head = format!("<svg class=\"plot {}\" viewBox=\"0 0 {} {height}\" aria-hidden=\"true\">", frame.class, frame.width);
+    let head = format!(
+        "<svg class=\"plot {}\" viewBox=\"0 0 {} {height}\" aria-hidden=\"true\">",
+        frame.class, frame.width
+    );
     let inner = svg.find('>').map_or("", |i| &svg[i + 1..]);
     let mut out = head + inner.trim();
     for (n, paint) in PAINTS.iter().rev() {

@@ -1,8 +1,13 @@
 //! A run made up for tests: clients of a register, faults, and a stale read with its counterexample.
 
-use checkers::{Anomaly, Counterexample, Edge, Findings, Model, Partial, Reason, Stuck, Verdict, Why, Witness};
+use checkers::{
+    Anomaly, Counterexample, Edge, Findings, Model, Partial, Reason, Stuck, Verdict, Why, Witness,
+};
 use history::rng::Rng;
-use history::{Call, Cut, Effect, Error, Event, Fault, History, NodeId, OpId, Outcome, Process, Reply, Resolved, Strike, Value, Who};
+use history::{
+    Call, Cut, Effect, Error, Event, Fault, History, NodeId, OpId, Outcome, Process, Reply, Resolved, Strike,
+    Value, Who,
+};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -19,7 +24,12 @@ pub struct Names {
 
 impl Default for Names {
     fn default() -> Names {
-        Names { nodes: (1..=5).map(|n| format!("n{n}")).collect(), key: "k".into(), error: "timeout: no answer in 1 s".into(), text: String::new() }
+        Names {
+            nodes: (1..=5).map(|n| format!("n{n}")).collect(),
+            key: "k".into(),
+            error: "timeout: no answer in 1 s".into(),
+            text: String::new(),
+        }
     }
 }
 
@@ -53,7 +63,14 @@ pub fn history(count: usize, names: &Names) -> History {
                 if matches!(outcome, Outcome::Ok(_)) {
                     state.insert(k, next);
                 }
-                Call::Write(key(k), if names.text.is_empty() { Value::Int(next) } else { Value::text(&format!("{}{next}", names.text)) })
+                Call::Write(
+                    key(k),
+                    if names.text.is_empty() {
+                        Value::Int(next)
+                    } else {
+                        Value::text(&format!("{}{next}", names.text))
+                    },
+                )
             }
             false => Call::Read(key(k)),
         };
@@ -62,8 +79,22 @@ pub fn history(count: usize, names: &Names) -> History {
             clients[c].1 += 10;
         }
         order += 1;
-        timed.push((at, order, Event::Invoke { time: at, process: Process(process), node: Some(node), call: call.clone(), last: at > 19 * SECOND }));
-        timed.push((at + took, order, Event::Complete { time: at + took, process: Process(process), call, outcome, server: Some(node) }));
+        timed.push((
+            at,
+            order,
+            Event::Invoke {
+                time: at,
+                process: Process(process),
+                node: Some(node),
+                call: call.clone(),
+                last: at > 19 * SECOND,
+            },
+        ));
+        timed.push((
+            at + took,
+            order,
+            Event::Complete { time: at + took, process: Process(process), call, outcome, server: Some(node) },
+        ));
         clients[c].0 = at + took + rng.exponential(pace as f64 / 2.0) as u64 + 1000;
     }
     script(&mut timed, &key(8), nodes);
@@ -90,7 +121,14 @@ fn builder(names: &Names) -> history::Builder {
 fn script(timed: &mut Vec<(u64, u64, Event)>, key: &Value, nodes: u64) {
     let ops: [(u64, u64, u32, u64, Call, Outcome); 6] = [
         (3_700, 3_704, 105, 3, Call::Write(key.clone(), Value::Int(25)), Outcome::Ok(Reply::Done)),
-        (4_008, 5_008, 102, 2, Call::Write(key.clone(), Value::Int(26)), Outcome::Info(Error::new("timeout"))),
+        (
+            4_008,
+            5_008,
+            102,
+            2,
+            Call::Write(key.clone(), Value::Int(26)),
+            Outcome::Info(Error::new("timeout")),
+        ),
         (5_084, 5_409, 112, 2, Call::Write(key.clone(), Value::Int(29)), Outcome::Ok(Reply::Done)),
         (5_102, 5_108, 103, 3, Call::Read(key.clone()), Outcome::Ok(Reply::Read(Value::Int(26)))),
         (5_640, 5_646, 104, 4, Call::Read(key.clone()), Outcome::Ok(Reply::Read(Value::Int(29)))),
@@ -98,20 +136,57 @@ fn script(timed: &mut Vec<(u64, u64, Event)>, key: &Value, nodes: u64) {
     ];
     for (from, to, process, node, call, outcome) in ops {
         let (from, to, node) = (from * 1_000_000, to * 1_000_000, Some(NodeId((node % nodes) as u8)));
-        timed.push((from, 0, Event::Invoke { time: from, process: Process(process), node, call: call.clone(), last: false }));
-        timed.push((to, 0, Event::Complete { time: to, process: Process(process), call, outcome, server: node }));
+        timed.push((
+            from,
+            0,
+            Event::Invoke { time: from, process: Process(process), node, call: call.clone(), last: false },
+        ));
+        timed.push((
+            to,
+            0,
+            Event::Complete { time: to, process: Process(process), call, outcome, server: node },
+        ));
     }
 }
 
 fn faults(timed: &mut Vec<(u64, u64, Event)>, nodes: u64) {
     let n = |i: u64| NodeId((i % nodes) as u8);
     let (left, right) = (vec![n(0), n(1)], vec![n(2), n(3), n(4)]);
-    let cut: Vec<_> = left.iter().flat_map(|a| right.iter().flat_map(move |b| [(*a, *b), (*b, *a)])).collect();
+    let cut: Vec<_> =
+        left.iter().flat_map(|a| right.iter().flat_map(move |b| [(*a, *b), (*b, *a)])).collect();
     let list = [
-        (4_000, 3_000, Fault::Partition(Cut::Split(Who::LeaderMinority)), Resolved { cut, leader: Some(n(0)), ..Resolved::default() }, true, "12 of 12 edges cut, by UDP echo in 3.1 ms"),
-        (9_000, 1_000, Fault::Kill(Who::Leader), Resolved { killed: vec![n(3)], leader: Some(n(3)), ..Resolved::default() }, true, "pid 4121 gone in 2.0 ms"),
-        (11_400, 1_500, Fault::Pause(Who::One), Resolved { paused: vec![n(1)], ..Resolved::default() }, false, "still answers after 250 ms"),
-        (14_000, 1_200, Fault::Pause(Who::One), Resolved { paused: vec![n(2)], ..Resolved::default() }, true, "no answer for 250 ms; state T"),
+        (
+            4_000,
+            3_000,
+            Fault::Partition(Cut::Split(Who::LeaderMinority)),
+            Resolved { cut, leader: Some(n(0)), ..Resolved::default() },
+            true,
+            "12 of 12 edges cut, by UDP echo in 3.1 ms",
+        ),
+        (
+            9_000,
+            1_000,
+            Fault::Kill(Who::Leader),
+            Resolved { killed: vec![n(3)], leader: Some(n(3)), ..Resolved::default() },
+            true,
+            "pid 4121 gone in 2.0 ms",
+        ),
+        (
+            11_400,
+            1_500,
+            Fault::Pause(Who::One),
+            Resolved { paused: vec![n(1)], ..Resolved::default() },
+            false,
+            "still answers after 250 ms",
+        ),
+        (
+            14_000,
+            1_200,
+            Fault::Pause(Who::One),
+            Resolved { paused: vec![n(2)], ..Resolved::default() },
+            true,
+            "no answer for 250 ms; state T",
+        ),
     ];
     let mut put = |time: u64, event: Event| timed.push((time, 1 << 40, event));
     for (i, (at, lasts, fault, resolved, took, measured)) in list.into_iter().enumerate() {
@@ -119,18 +194,48 @@ fn faults(timed: &mut Vec<(u64, u64, Event)>, nodes: u64) {
         let strike = Strike { at, lasts, fault, pick: 1, nemesis: "combined".into() };
         let ms = 1_000_000;
         put(at, Event::StrikeBegin { time: at, id, strike });
-        put(at + 12 * ms, Event::StrikeConfirmed { time: at + 12 * ms, id, resolved, effect: Effect { took, measured: measured.into() } });
+        put(
+            at + 12 * ms,
+            Event::StrikeConfirmed {
+                time: at + 12 * ms,
+                id,
+                resolved,
+                effect: Effect { took, measured: measured.into() },
+            },
+        );
         put(at + lasts, Event::HealBegin { time: at + lasts, id });
-        put(at + lasts + 9 * ms, Event::HealConfirmed { time: at + lasts + 9 * ms, id, effect: Effect { took: true, measured: "all reachable".into() } });
+        put(
+            at + lasts + 9 * ms,
+            Event::HealConfirmed {
+                time: at + lasts + 9 * ms,
+                id,
+                effect: Effect { took: true, measured: "all reachable".into() },
+            },
+        );
     }
-    for (time, node, role, term) in [(1, 0, "leader", 2), (1, 1, "follower", 2), (1, 2, "follower", 2), (1, 3, "follower", 2), (1, 4, "follower", 2), (4_700, 3, "candidate", 3), (4_930, 3, "leader", 3), (7_100, 0, "follower", 3), (9_000, 3, "down", 3), (9_300, 2, "leader", 4), (10_100, 3, "follower", 4)] {
+    for (time, node, role, term) in [
+        (1, 0, "leader", 2),
+        (1, 1, "follower", 2),
+        (1, 2, "follower", 2),
+        (1, 3, "follower", 2),
+        (1, 4, "follower", 2),
+        (4_700, 3, "candidate", 3),
+        (4_930, 3, "leader", 3),
+        (7_100, 0, "follower", 3),
+        (9_000, 3, "down", 3),
+        (9_300, 2, "leader", 4),
+        (10_100, 3, "follower", 4),
+    ] {
         put(time * 1_000_000, Event::Role { time: time * 1_000_000, node: n(node), role: role.into(), term });
     }
 }
 
 /// The ops of the story, in order of invocation; the first is the write of 25 before it.
 pub fn story(h: &History) -> Vec<OpId> {
-    h.ops().filter(|o| o.process().0 >= 100 && h.value(o.key()).to_plain().ends_with('8')).map(|o| o.id).collect()
+    h.ops()
+        .filter(|o| o.process().0 >= 100 && h.value(o.key()).to_plain().ends_with('8'))
+        .map(|o| o.id)
+        .collect()
 }
 
 pub fn invalid(h: &History) -> Verdict {
@@ -141,7 +246,8 @@ pub fn invalid(h: &History) -> Verdict {
         states: states.iter().map(|s| s.to_string()).collect(),
         stuck: vec![Stuck { op: stuck, says: says.into() }],
     };
-    let edge = |from: OpId, to: OpId, real_time: bool, says: &str| Edge { from, to, real_time, says: says.into() };
+    let edge =
+        |from: OpId, to: OpId, real_time: bool, says: &str| Edge { from, to, real_time, says: says.into() };
     Verdict::Invalid(Box::new(Counterexample {
         key: Some(h.value(h.op(w26).key())),
         pattern: "stale read".into(),
@@ -160,7 +266,10 @@ pub fn invalid(h: &History) -> Verdict {
             edge(w26, r26, false, "it returned 26, which only this write wrote"),
         ],
         words: vec![
-            format!("Op {} read 26, although 29 had been acknowledged at 5.409 s (op {}) and read at 5.646 s (op {}).", stale.0, w29.0, r29.0),
+            format!(
+                "Op {} read 26, although 29 had been acknowledged at 5.409 s (op {}) and read at 5.646 s (op {}).",
+                stale.0, w29.0, r29.0
+            ),
             format!("Op {} wrote 29 and was acknowledged at 5.409 s.", w29.0),
             format!("#{} read 29 before #{} was asked, so 29 was there.", r29.0, stale.0),
         ],
@@ -173,26 +282,46 @@ pub fn valid(h: &History) -> Verdict {
     let first = h.by_key().into_iter().next();
     let (key, ops) = first.unwrap_or((history::ValueId::NULL, Vec::new()));
     let order: Vec<OpId> = ops.into_iter().filter(|o| h.op(*o).is_ok()).collect();
-    Verdict::Valid(Witness { parts: vec![(h.value(key), order)], by: "linearizable/search".into(), steps: 41_902, says: String::new() })
+    Verdict::Valid(Witness {
+        parts: vec![(h.value(key), order)],
+        by: "linearizable/search".into(),
+        steps: 41_902,
+        says: String::new(),
+    })
 }
 
 pub fn unknown(why: Why) -> Verdict {
-    Verdict::Unknown(Reason { settled: 212, of: 225, key: Some(Value::text("k19")), ..Reason::new(why, "The search on k19 stopped with 212 of 225 ops placed.") })
+    Verdict::Unknown(Reason {
+        settled: 212,
+        of: 225,
+        key: Some(Value::text("k19")),
+        ..Reason::new(why, "The search on k19 stopped with 212 of 225 ops placed.")
+    })
 }
 
 /// Findings of a few checkers around the given verdict.
 pub fn findings(h: &History, verdict: &Verdict) -> Vec<Findings> {
-    let mut main = Findings::new("linearizable").with(Model::Linearizable, verdict.clone()).with(Model::Sequential, Verdict::valid("search", "an order exists if real time is ignored"));
+    let mut main = Findings::new("linearizable")
+        .with(Model::Linearizable, verdict.clone())
+        .with(Model::Sequential, Verdict::valid("search", "an order exists if real time is ignored"));
     main.measure("steps", 41_902);
     if let (Verdict::Invalid(c), Some(last)) = (verdict, story(h).last()) {
-        main.anomalies.push(Anomaly { kind: "stale read".into(), key: c.key.clone(), ops: vec![*last], says: "read a value that had been overwritten".into() });
+        main.anomalies.push(Anomaly {
+            kind: "stale read".into(),
+            key: c.key.clone(),
+            ops: vec![*last],
+            says: "read a value that had been overwritten".into(),
+        });
     }
     let mut evidence = Findings::new("evidence");
-    evidence.measure("gates", json!([
-        {"gate": "ok reads, thinnest key", "needs": 20, "measured": 100, "met": true},
-        {"gate": "strikes with effect, each kind", "needs": 1, "measured": 0, "met": false},
-        {"gate": "final ok reads, each node", "needs": 1, "measured": 26, "met": true},
-    ]));
+    evidence.measure(
+        "gates",
+        json!([
+            {"gate": "ok reads, thinnest key", "needs": 20, "measured": 100, "met": true},
+            {"gate": "strikes with effect, each kind", "needs": 1, "measured": 0, "met": false},
+            {"gate": "final ok reads, each node", "needs": 1, "measured": 26, "met": true},
+        ]),
+    );
     evidence.measure("in_flight", json!({"most": 10}));
     vec![main, evidence]
 }

@@ -198,7 +198,10 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!(thousands(1_234_567), "1\u{202f}234\u{202f}567");
-        assert_eq!((length(41_000), length(3_200_000), length(1_200_000_000)), ("41 µs".into(), "3.2 ms".into(), "1.20 s".into()));
+        assert_eq!(
+            (length(41_000), length(3_200_000), length(1_200_000_000)),
+            ("41 µs".into(), "3.2 ms".into(), "1.20 s".into())
+        );
         assert_eq!((cut("abcdef", 4), cut_front("abcdef", 4)), ("abc…".to_string(), "…def".to_string()));
         let (p, low, high) = wilson(9, 10);
         assert!(p == 0.9 && (0.59..0.61).contains(&low) && (0.97..0.99).contains(&high));
