@@ -4,6 +4,8 @@ use crate::generator::keyed::{Ask, Fresh, Keyed};
 use crate::generator::phases::Stream;
 use crate::{Evidence, Object, Params, Workload};
 use checkers::Checker;
+use checkers::coverage::Coverage;
+use checkers::linearizable::Linearizable;
 use history::rng::Rng;
 use history::{Call, Value};
 
@@ -50,10 +52,14 @@ impl Workload for Append {
     }
 
     fn checkers(&self) -> Vec<Box<dyn Checker>> {
-        Vec::new()
+        vec![
+            Box::new(Linearizable::of(checkers::linearizable::Object::List)),
+            Box::new(checkers::list::List),
+            Box::new(Coverage { minimum: self.minimum() }),
+        ]
     }
 
     fn minimum(&self) -> Evidence {
-        Evidence { ok_reads: 10, distinct_reads: 5, final_reads: 1, ..Evidence::standard() }
+        Evidence { distinct_observed: 5, final_reads_from_all_nodes: true, ..Evidence::USUAL }
     }
 }

@@ -4,6 +4,8 @@ use crate::generator::keyed::{Ask, Fresh, Keyed};
 use crate::generator::phases::Stream;
 use crate::{Evidence, Object, Params, Workload};
 use checkers::Checker;
+use checkers::coverage::Coverage;
+use checkers::linearizable::Linearizable;
 use history::rng::Rng;
 use history::{Call, Outcome, Reply, Value};
 
@@ -70,10 +72,13 @@ impl Workload for CasRegister {
     }
 
     fn checkers(&self) -> Vec<Box<dyn Checker>> {
-        Vec::new()
+        vec![
+            Box::new(Linearizable::of(checkers::linearizable::Object::CasRegister)),
+            Box::new(Coverage { minimum: self.minimum() }),
+        ]
     }
 
     fn minimum(&self) -> Evidence {
-        Evidence { distinct_reads: 5, ..Evidence::standard() }
+        Evidence { distinct_observed: 5, ..Evidence::USUAL }
     }
 }

@@ -4,10 +4,12 @@ use crate::generator::keyed::{Ask, Fresh, Keyed};
 use crate::generator::phases::Stream;
 use crate::{Evidence, Object, Params, Workload};
 use checkers::Checker;
+use checkers::coverage::Coverage;
+use checkers::linearizable::Linearizable;
 use history::rng::Rng;
 use history::{Call, Value};
 
-/// Two adds of 1 to 5 for each read.
+/// Two adds of 1 to 5 for each read. Counters are short-lived, since every unanswered add widens what a read may show.
 pub struct Counter;
 
 struct Asks;
@@ -42,14 +44,18 @@ impl Workload for Counter {
     }
 
     fn stream(&self, params: &Params, rng: Rng) -> Box<dyn Stream> {
-        Box::new(Keyed::new(Asks, "c", 300, params, rng))
+        Box::new(Keyed::new(Asks, "c", 100, params, rng))
     }
 
     fn checkers(&self) -> Vec<Box<dyn Checker>> {
-        Vec::new()
+        vec![
+            Box::new(Linearizable::of(checkers::linearizable::Object::Counter)),
+            Box::new(checkers::counter::Counter),
+            Box::new(Coverage { minimum: self.minimum() }),
+        ]
     }
 
     fn minimum(&self) -> Evidence {
-        Evidence { distinct_reads: 5, final_reads: 1, ..Evidence::standard() }
+        Evidence { distinct_observed: 5, final_reads_from_all_nodes: true, ..Evidence::USUAL }
     }
 }

@@ -14,6 +14,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
+pub use checkers::coverage::Evidence;
 pub use generator::phases::{Phases, Stream};
 pub use generator::{Context, Generator, Next};
 pub use interpreter::{Action, CallId, Interpreter, Options};
@@ -85,28 +86,6 @@ impl Default for Params {
     }
 }
 
-/// The least that must have been seen for a verdict to mean anything; below it the run is vacuous.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// Reads that succeeded.
-    pub ok_reads: u64,
-    /// Calls that change something and succeeded.
-    pub ok_updates: u64,
-    /// Different values among the reads.
-    pub distinct_reads: u64,
-    /// Ops that succeeded before, during (where the target promises to answer) and after each strike.
-    pub around_strikes: u64,
-    /// Final reads that succeeded, from each node.
-    pub final_reads: u64,
-}
-
-impl Evidence {
-    /// What every workload needs.
-    pub fn standard() -> Evidence {
-        Evidence { ok_reads: 20, ok_updates: 20, distinct_reads: 1, around_strikes: 20, final_reads: 0 }
-    }
-}
-
 /// A way of using an object, and what must hold of it.
 pub trait Workload: Sync {
     /// File name (with `-` for `_`), flag name and report heading.
@@ -123,7 +102,8 @@ pub trait Workload: Sync {
     /// What clients ask under load, and the final reads.
     fn stream(&self, params: &Params, rng: Rng) -> Box<dyn Stream>;
 
-    /// The judges of a recorded run.
+    /// The judges of a recorded run: those of the object, and whether the evidence reaches the minimum. What is
+    /// judged of every run (availability, leaders, logs, statistics) comes on top.
     fn checkers(&self) -> Vec<Box<dyn Checker>>;
 
     /// Below this a run is vacuous.

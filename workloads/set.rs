@@ -4,6 +4,8 @@ use crate::generator::keyed::{Ask, Fresh, Keyed};
 use crate::generator::phases::Stream;
 use crate::{Evidence, Object, Params, Workload};
 use checkers::Checker;
+use checkers::coverage::Coverage;
+use checkers::linearizable::Linearizable;
 use history::rng::Rng;
 use history::{Call, Value};
 
@@ -46,10 +48,14 @@ impl Workload for Set {
     }
 
     fn checkers(&self) -> Vec<Box<dyn Checker>> {
-        Vec::new()
+        vec![
+            Box::new(Linearizable::of(checkers::linearizable::Object::Set)),
+            Box::new(checkers::set::Set),
+            Box::new(Coverage { minimum: self.minimum() }),
+        ]
     }
 
     fn minimum(&self) -> Evidence {
-        Evidence { ok_reads: 10, final_reads: 1, ..Evidence::standard() }
+        Evidence { distinct_observed: 5, final_reads_from_all_nodes: true, ..Evidence::USUAL }
     }
 }

@@ -1,7 +1,7 @@
 //! What holds of every workload: golden calls, folder = list, a run on a correct store from end to end.
 
 use super::*;
-use crate::generator::simulate::{MS, Sequential, dry_run};
+use crate::generator::simulate::{MS, Sequential, dry_run, run};
 use history::{Builder, Call, Error, Event, History, NodeId, Outcome, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,7 +140,8 @@ fn stormy(workload: &dyn Workload, seed: u64) -> Vec<Event> {
     let mut store = Sequential::default();
     let mut rng = Rng::new(seed, "storm");
     let (mut now, mut events) = (0, Vec::new());
-    let mut flying: BTreeMap<(Nanos, u64), (usize, CallId, Call, Option<NodeId>)> = BTreeMap::new();
+    type Flight = (usize, CallId, Call, Option<NodeId>);
+    let mut flying: BTreeMap<(Nanos, u64), Flight> = BTreeMap::new();
     loop {
         while let Some(entry) = flying.first_entry().filter(|e| e.key().0 <= now) {
             let (thread, id, call, node) = entry.remove();
@@ -185,5 +186,66 @@ fn whatever_answers_come_the_record_is_well_formed_and_the_run_ends() {
             assert!(last > 0 && events.len() < 20_000);
             assert!(history.end() < 12_000 * MS, "the dead node costs {} ms", history.end() / MS);
         }
+    }
+}
+
+fn verdicts(workload: &dyn Workload, history: &History) -> Vec<(checkers::Model, checkers::Verdict)> {
+    let checkers = workload.checkers();
+    checkers.iter().flat_map(|c| c.check(history, &checkers::Budget::default()).per_model).collect()
+}
+
+#[test]
+fn a_correct_store_is_valid_by_every_judge_even_in_a_storm() {
+    for workload in ALL {
+        for (model, verdict) in verdicts(*workload, &named(&events(*workload, 1))) {
+            assert!(verdict.is_valid(), "{} {model}: {verdict:?}", workload.name());
+        }
+        // The third node never answers, so final reads are missing: the only thing to find fault with.
+        for (model, verdict) in verdicts(*workload, &named(&stormy(*workload, 1))) {
+            let excused = model == checkers::Model::Evidence && verdict.word() == "unknown";
+            assert!(verdict.is_valid() || excused, "{} {model}: {verdict:?}", workload.name());
+        }
+    }
+}
+
+/// A record whose nodes have names.
+fn named(events: &[Event]) -> History {
+    let mut builder = Builder::new();
+    for name in ["n1", "n2", "n3"] {
+        builder.node(name).unwrap();
+    }
+    events.iter().enumerate().for_each(|(n, e)| builder.push(e, n as u64).unwrap());
+    builder.finish()
+}
+
+#[test]
+fn lost_updates_are_found_by_every_workload() {
+    for workload in ALL {
+        let mut store = Sequential::default();
+        let params = Params { ops_per_key: 40, load: 1_000 * MS, ..params() };
+        let generator = Box::new(workload.generator(&params, Rng::new(1, "calls")));
+        let nodes = (0..3).map(|n| Some(NodeId(n))).collect();
+        let options = Options { concurrency: 6, nodes, ..Options::default() };
+        let answer = |n: u64, call: &Call| match call {
+            // Acknowledged and forgotten: about half a dozen, since one alone may be overwritten before it is read.
+            Call::Write(..) | Call::Add(..) | Call::Append(..) if (400..420).contains(&n) => {
+                Outcome::Ok(history::Reply::Done)
+            }
+            _ => store.answer(workload.object(), call),
+        };
+        let events = run(Interpreter::new(generator, options), 3 * MS, usize::MAX, answer);
+        let found = verdicts(*workload, &named(&events));
+        assert!(found.iter().any(|(_, verdict)| verdict.is_invalid()), "{}: {found:?}", workload.name());
+    }
+}
+
+#[test]
+fn a_store_that_never_answers_is_never_valid() {
+    for workload in ALL {
+        let generator = Box::new(workload.generator(&params(), Rng::new(1, "calls")));
+        let refuse = |_: u64, _: &Call| Outcome::Fail(Error::new("refused"));
+        let events = run(Interpreter::new(generator, Options::default()), 3 * MS, usize::MAX, refuse);
+        let worst = verdicts(*workload, &named(&events)).into_iter().map(|(_, v)| v.rank()).max();
+        assert_eq!(worst, Some(1), "{}: vacuous", workload.name());
     }
 }
