@@ -1,6 +1,7 @@
 //! The cores in a simulated world: random schedules from fixed seeds, and each switch shown to break something.
 
 mod load;
+mod rules;
 mod world;
 
 use load::{Damage, config, run, with_bug};
