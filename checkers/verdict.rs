@@ -70,6 +70,27 @@ impl Model {
     }
 }
 
+impl Model {
+    /// One sentence: what holds of a history that satisfies it.
+    pub fn about(self) -> &'static str {
+        match self {
+            Model::Linearizable => "Every call takes effect at one instant between its invocation and its reply.",
+            Model::Sequential => "One order of all calls explains every reply and keeps each client's own order.",
+            Model::TwoAtomic => "Each read returns one of the two latest values of some linearization.",
+            Model::Regular => "Each read, alone, returns the last write before it or one that overlaps it.",
+            Model::Safe => "A read that overlaps no write returns the last one before it.",
+            Model::Set => "Acknowledged elements are found again, once, and nothing else is.",
+            Model::CounterBounds => "Each read lies between what must and what may have been added.",
+            Model::Prefixes => "All reads of a list are prefixes of one list that lost nothing.",
+            Model::MutualExclusion => "No two clients hold the lock at the same time.",
+            Model::LeaderPerTerm => "At most one node leads in a term.",
+            Model::CleanLogs => "The nodes' logs show no panic, failed assertion or corruption.",
+            Model::Evidence => "Enough was asked and answered, before, during and after each strike.",
+            Model::Availability => "Calls are answered again after each strike.",
+        }
+    }
+}
+
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
