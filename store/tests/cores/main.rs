@@ -33,31 +33,31 @@ fn holds(config: &Config, seeds: std::ops::Range<u64>, damage: Damage) {
 
 #[test]
 fn raft_of_five_keeps_its_invariants_under_all_damage() {
-    holds(&config(5, Mode::Raft), 0..40, ALL);
+    holds(&config(5, Mode::Raft), 0..14, ALL);
 }
 
 #[test]
 fn raft_of_three_keeps_its_invariants_under_all_damage() {
-    holds(&config(3, Mode::Raft), 100..140, ALL);
+    holds(&config(3, Mode::Raft), 100..114, ALL);
 }
 
 #[test]
 fn what_was_acknowledged_survives_a_crash_of_all_servers_with_slow_disks() {
     let damage = Damage { crash_all: true, slow_disk: true, ..Damage::default() };
     for (mode, first) in [(Mode::Raft, 400), (QUORUM, 430), (Mode::Single, 450)] {
-        holds(&config(3, mode), first..first + 20, damage);
+        holds(&config(3, mode), first..first + 8, damage);
     }
 }
 
 #[test]
 fn quorums_keep_their_registers_atomic_under_all_damage() {
-    holds(&config(5, QUORUM), 200..230, ALL);
-    holds(&config(3, Mode::Quorum { n: 3, w: 3, r: 1, write_back: true }), 230..240, Damage::default());
+    holds(&config(5, QUORUM), 200..210, ALL);
+    holds(&config(3, Mode::Quorum { n: 3, w: 3, r: 1, write_back: true }), 230..234, Damage::default());
 }
 
 #[test]
 fn a_single_copy_keeps_its_invariants_under_all_damage() {
-    holds(&config(3, Mode::Single), 300..320, ALL);
+    holds(&config(3, Mode::Single), 300..308, ALL);
 }
 
 #[test]
