@@ -91,6 +91,8 @@ pub struct Parser<'a> {
     at: usize,
     /// Whether nothing follows the slice.
     whole: bool,
+    /// Inside a map that the caller takes apart: a token that touches the end was cut off.
+    inside: bool,
     json: bool,
     class: &'static [u8; 256],
     frames: Vec<(Frame<'a>, usize)>,
@@ -104,7 +106,17 @@ impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], whole: bool, dialect: Dialect) -> Parser<'a> {
         let json = dialect == Dialect::Json;
         let class = if json { &JSON } else { &EDN };
-        Parser { bytes, at: 0, whole, json, class, frames: Vec::new(), values: Vec::new(), lossy: 0 }
+        Parser {
+            bytes,
+            at: 0,
+            whole,
+            inside: false,
+            json,
+            class,
+            frames: Vec::new(),
+            values: Vec::new(),
+            lossy: 0,
+        }
     }
 
     /// Bytes consumed so far.
@@ -133,6 +145,18 @@ impl<'a> Parser<'a> {
                 return Some(b);
             }
         }
+    }
+
+    /// Says that the caller took a `{` by itself, or its `}`.
+    pub fn inside(&mut self, inside: bool) {
+        self.inside = inside;
+    }
+
+    /// Whether a token that touches the end of the slice cannot be complete.
+    fn more(&self) -> bool {
+        let open =
+            |(frame, _): &(Frame<'_>, usize)| matches!(frame, Frame::List(_) | Frame::Set | Frame::Map(_));
+        !self.whole || self.inside || self.frames.iter().any(open)
     }
 
     /// Takes one byte that [`Parser::peek`] has shown.
@@ -165,7 +189,7 @@ impl<'a> Parser<'a> {
     pub fn tag(&mut self) -> Result<Option<&'a [u8]>, Fault> {
         let rest = &self.bytes[self.at..];
         match rest {
-            [b'#'] if !self.whole => Err(Fault::End),
+            [b'#'] => Err(Fault::End),
             [b'#', b, ..] if b.is_ascii_alphabetic() => {
                 let tag = &self.token()?[1..];
                 match (tag, self.bytes.get(self.at)) {
@@ -185,7 +209,7 @@ impl<'a> Parser<'a> {
         // The first byte belongs to the token whatever it is.
         let n = rest.iter().skip(1).position(|b| self.class[*b as usize] & TOKEN_END != 0).map(|n| n + 1);
         match n {
-            None if !self.whole => Err(Fault::End),
+            None if self.more() => Err(Fault::End),
             n => {
                 let token = &rest[..n.unwrap_or(rest.len())];
                 self.at += token.len();
@@ -411,7 +435,7 @@ impl<'a> Parser<'a> {
             b'"' | b'\\' | b'/' => *b,
             b'0'..=b'7' if !self.json => {
                 let digits = rest.iter().take(3).take_while(|b| (b'0'..=b'7').contains(b)).count();
-                if digits == rest.len() && !self.whole {
+                if digits == rest.len() {
                     return Err(Fault::End);
                 }
                 let code = rest[..digits].iter().fold(0u32, |n, b| n * 8 + (b - b'0') as u32);
@@ -464,7 +488,7 @@ impl<'a> Parser<'a> {
             true => 1,
             false => rest.iter().position(|b| ends_token(*b)).unwrap_or(rest.len()).max(wide),
         };
-        if n == rest.len() && !self.whole {
+        if n == rest.len() && self.more() {
             return Err(Fault::End);
         }
         self.at += 1 + n;
@@ -502,10 +526,7 @@ impl<'a> Parser<'a> {
         let from = self.at;
         let rest = &self.bytes[from..];
         match rest.get(1) {
-            None => match self.whole {
-                true => self.fault(from, "a # with nothing after it"),
-                false => Err(Fault::End),
-            },
+            None => Err(Fault::End),
             Some(b'{') => self.open(Frame::Set, 2).map(|()| None),
             Some(b'_') => self.open(Frame::Discard, 2).map(|()| None),
             Some(b'^') => self.open(Frame::Metadata, 2).map(|()| None),
@@ -543,7 +564,6 @@ impl<'a> Parser<'a> {
         let from = self.at;
         let token = self.token()?;
         match self.peek() {
-            None if self.whole => self.fault(from, "a namespace must be followed by a map"),
             None => Err(Fault::End),
             Some(b'{') => self.open(Frame::Map(Some(&token[2..])), 1).map(|()| None),
             Some(_) => self.fault(from, "a namespace must be followed by a map"),

@@ -109,6 +109,7 @@ fn op(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
             None => return Err(Fault::End),
             Some(b'{') => {
                 parser.bump();
+                parser.inside(true);
                 return fields(parser).map(|row| Some(Box::new(row)));
             }
             Some(b'#') if parser.discarded()? => return Ok(None),
@@ -121,7 +122,11 @@ fn op(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
 /// The rare ways to begin: `#:ns{…}`, `^{…} {…}`, nil.
 fn other_form(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
     let at = parser.position();
-    match parser.value()? {
+    let mut form = parser.value()?;
+    while let Value::Tagged(_, inner) = form {
+        form = *inner;
+    }
+    match form {
         Value::Null | Value::Bool(false) => Ok(None),
         Value::Map(pairs) => {
             let mut row = Row::default();
@@ -144,6 +149,7 @@ fn fields(parser: &mut Parser<'_>) -> Result<Row, Fault> {
             None => return Err(Fault::End),
             Some(b'}') => {
                 parser.bump();
+                parser.inside(false);
                 return Ok(row);
             }
             Some(b'#') if parser.discarded()? => continue,

@@ -93,18 +93,14 @@ pub(super) struct Columns<'l> {
 
 /// Finds `process :type :f value` by its `:type`. `None` if there is none.
 pub(super) fn columns(line: &[u8]) -> Option<Columns<'_>> {
-    let mut from = 0;
-    let (start, end, kind) = loop {
-        let start = from + line[from..].iter().position(|b| *b == b':')?;
-        let end = line[start..].iter().position(u8::is_ascii_whitespace).map_or(line.len(), |n| start + n);
-        if start > 0
-            && line[start - 1].is_ascii_whitespace()
-            && let Some(kind) = Kind::parse(&line[start + 1..end])
-        {
-            break (start, end, kind);
-        }
-        from = start + 1;
-    };
+    // Word by word: linear whatever the line holds.
+    let (mut start, mut end) = (0, 0);
+    let kind = line.split(u8::is_ascii_whitespace).find_map(|word| {
+        start = end;
+        end += word.len() + 1;
+        word.strip_prefix(b":").and_then(Kind::parse).filter(|_| start > 0)
+    })?;
+    let end = end - 1;
     let before = line[..start].trim_ascii_end();
     let cut = before.iter().rposition(u8::is_ascii_whitespace).map_or(0, |n| n + 1);
     let (before, process) = before.split_at(cut);
