@@ -200,7 +200,7 @@ pub fn judge_run(
 ) -> Result<Finished, Failure> {
     let path = options.directory.join("history.jsonl");
     let history = read_history(&path)?;
-    let judgement = judge::judge(&history, &spec.workload.checkers(), &Budget::default());
+    let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());
     let meta = Meta {
         run: options.run.clone(),
         title: options.title.clone(),

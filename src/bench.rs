@@ -86,7 +86,7 @@ const PARTS: [Part; 6] = [
 
 pub fn main(args: &BenchArgs) -> Result<i32, Failure> {
     if args.what == "matrix" {
-        return Ok(0);
+        return crate::matrix::main(args);
     }
     let mut rows = Vec::new();
     let mut met = true;
@@ -381,7 +381,7 @@ fn judging() -> Result<Vec<Number>> {
     let history = history::jsonl::read(bytes.as_slice(), &Default::default()).map_err(|e| anyhow!("{e}"))?;
     let keys = history.by_key().len();
     let begun = Instant::now();
-    let judgement = judge::judge(&history, &spec.workload.checkers(), &Budget::default());
+    let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());
     let took = begun.elapsed().as_secs_f64();
     let meta = crate::report::Meta { run: "bench".into(), command: spec.command("sim"), ..Default::default() };
     let page = crate::report::Page {

@@ -92,7 +92,7 @@ pub fn checkers_for(history: &History, spec: &str) -> Result<(String, Vec<Box<dy
         && let Some(name) = history.header_text("workload")
     {
         let workload = workloads::find(name)?;
-        return Ok((name.to_string(), workload.checkers()));
+        return Ok((name.to_string(), judge::of_workload(workload)));
     }
     let spec = if spec == "auto" { detect(history)? } else { spec };
     let mut found: Vec<Box<dyn Checker>> = object_checkers(spec);
@@ -102,7 +102,7 @@ pub fn checkers_for(history: &History, spec: &str) -> Result<(String, Vec<Box<dy
 
 fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
     use linearizable::{Linearizable, Object};
-    let linearizable = |object| -> Box<dyn Checker> { Box::new(Linearizable { object }) };
+    let linearizable = |object| -> Box<dyn Checker> { Box::new(Linearizable::of(object)) };
     match spec {
         "register" => vec![linearizable(Object::Register)],
         "cas-register" => vec![linearizable(Object::CasRegister)],

@@ -231,12 +231,22 @@ pub fn main() -> i32 {
         Verb::Demo(args) => crate::demo::main(&args),
         Verb::Test(args) => crate::run::main(&args),
         Verb::Sim(args) => crate::simulate::main(&args),
-        Verb::Check(_) | Verb::Serve(_) | Verb::List(_) | Verb::Explain { .. } => Ok(0),
+        Verb::Check(args) => crate::check::main(&args),
+        Verb::Serve(args) => serve(args),
+        Verb::List(args) => crate::list::list(&args),
+        Verb::Explain { name } => crate::list::explain(&name),
         Verb::Doctor(args) => crate::doctor::main(&args),
         Verb::Bench(args) => crate::bench::main(&args),
         Verb::Store { args } => Ok(store::cli::run_cli(&args)),
     };
     result.unwrap_or_else(|e| e.report())
+}
+
+fn serve(args: ServeArgs) -> Result<i32, Failure> {
+    let options = crate::serve::ServeOptions { root: args.directory, bind: args.bind, token: args.token };
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
+    runtime.block_on(crate::serve::serve(options)).map_err(|e| Failure::usage(format!("{e:#}")))?;
+    Ok(exit::VALID)
 }
 
 /// Why a verb ended without a verdict.

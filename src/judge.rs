@@ -6,6 +6,7 @@
 use checkers::{Budget, Checker, Findings, Model, Reason, Verdict, Why};
 use history::{Completeness, History};
 use serde_json::{Value as Json, json};
+use workloads::Workload;
 
 /// All that was found, and the one word for it.
 pub struct Judgement {
@@ -21,7 +22,7 @@ pub struct Judgement {
 pub fn judge(history: &History, checkers: &[Box<dyn Checker>], budget: &Budget) -> Judgement {
     let about = checkers.iter().map(|c| (c.name().into(), c.about().into(), c.blind_to().into())).collect();
     let refs: Vec<&dyn Checker> = checkers.iter().map(|c| c.as_ref()).collect();
-    let findings = refs.iter().map(|c| c.check(history, budget)).collect::<Vec<_>>();
+    let findings = checkers::run_all(&refs, history, budget);
     let mut worst: Option<(Option<Model>, Verdict)> = None;
     let mut consider = |model: Option<Model>, verdict: &Verdict| {
         if worst.as_ref().is_none_or(|(_, w)| verdict.rank() > w.rank()) {
@@ -37,6 +38,23 @@ pub fn judge(history: &History, checkers: &[Box<dyn Checker>], budget: &Budget) 
     let (model, verdict) = worst
         .unwrap_or_else(|| (None, Verdict::unknown(Why::Unsupported("no checker".into()), "No checker applied to this history.")));
     Judgement { verdict, model, findings, about }
+}
+
+/// The judges of a workload's run: its own, and those that look at every run.
+pub fn of_workload(workload: &dyn Workload) -> Vec<Box<dyn Checker>> {
+    let mut found = workload.checkers();
+    let standard: [Box<dyn Checker>; 4] = [
+        Box::new(checkers::leader::Leader),
+        Box::new(checkers::logs::Logs),
+        Box::new(checkers::availability::Availability),
+        Box::new(checkers::stats::Stats),
+    ];
+    for checker in standard {
+        if found.iter().all(|f| f.name() != checker.name()) {
+            found.push(checker);
+        }
+    }
+    found
 }
 
 /// What is wrong with the record itself. Each turns valid into unknown; none excuses an invalid.

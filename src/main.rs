@@ -6,14 +6,18 @@
 mod artifacts;
 mod bench;
 mod campaign;
+mod check;
 mod cli;
 mod demo;
 mod doctor;
 mod input;
 mod judge;
+mod list;
+mod matrix;
 mod record;
 mod report;
 mod run;
+mod serve;
 mod simulate;
 mod terminal;
 

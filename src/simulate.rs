@@ -83,7 +83,7 @@ pub fn one(spec: &RunSpec, trace: bool) -> Simulated {
     let bytes = record(spec, &result, &run);
     let history = jsonl::read(bytes.as_slice(), &ReadOptions::default())
         .unwrap_or_else(|e| panic!("a simulated run recorded what our own reader refuses: {e}"));
-    let judgement = judge::judge(&history, &spec.workload.checkers(), &Budget::default());
+    let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());
     Simulated {
         spec: spec.clone(),
         bytes,
