@@ -4,6 +4,8 @@
 //! thread each, in time on the processor, so that other work on the machine does not count.
 //! Without a file: a generated list-append history of 200,000 lines.
 
+#![allow(clippy::disallowed_methods, reason = "it measures time and reads a file")]
+
 use history::formats;
 use history::formats::edn::{Dialect, Parser};
 use history::jsonl::ReadOptions;

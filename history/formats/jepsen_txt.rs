@@ -40,6 +40,9 @@ impl Format for JepsenTxt {
             if line.trim_ascii().is_empty() {
                 continue;
             }
+            if !whole && may_be_cut(&line) {
+                return importer.finish(Some(number - 1), 0);
+            }
             let row = match columns(&line) {
                 Some(columns) if columns.before.is_empty() => columns.row(number),
                 _ => Err(ReadError {
@@ -48,10 +51,7 @@ impl Format for JepsenTxt {
                     what: "expected a process, a :type, an :f and a value, separated by tabs".into(),
                 }),
             };
-            match row {
-                Err(_) if !whole => return importer.finish(Some(number - 1), 0),
-                row => importer.push(row?)?,
-            }
+            importer.push(row?)?;
         }
         importer.finish(None, 0)
     }
@@ -76,6 +76,12 @@ fn write(history: &History, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(text.as_bytes())?;
     }
     Ok(())
+}
+
+/// Whether a last line without its end may have lost some of it: `12` may be the beginning of `123`.
+pub(super) fn may_be_cut(line: &[u8]) -> bool {
+    let row = columns(line).is_some_and(|columns| columns.row(1).is_ok());
+    !row || !matches!(line.last(), Some(b']' | b')' | b'}' | b'"'))
 }
 
 /// A line of `history.txt`, or of a log that has such a line behind a prefix.

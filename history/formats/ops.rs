@@ -84,7 +84,8 @@ pub(super) struct Importer {
     rules: Rules,
     independent: Option<bool>,
     sample: Vec<Row>,
-    open: HashMap<u32, Call>,
+    /// The open call of each process, and its `:f` in the file.
+    open: HashMap<u32, (Call, Box<str>)>,
     /// Processes given out to ops that name none.
     nameless: u32,
     named: bool,
@@ -237,6 +238,7 @@ impl Importer {
     }
 
     fn invoke(&mut self, time: u64, process: u32, row: Row) -> Result<(), String> {
+        let f = row.f.clone().unwrap_or_default();
         let call = call(row.f, row.key, row.value)?;
         let node = match row.node {
             Some(name) => Some(self.builder.node(&name).map_err(|e| e.to_string())?),
@@ -245,14 +247,14 @@ impl Importer {
         let event = Event::Invoke { time, process: Process(process), node, call, last: row.last };
         self.builder.push(&event, row.line).map_err(|e| e.to_string())?;
         if let Event::Invoke { call, .. } = event {
-            self.open.insert(process, call);
+            self.open.insert(process, (call, f));
         }
         Ok(())
     }
 
     fn complete(&mut self, time: u64, process: u32, kind: Kind, row: Row) -> Result<(), String> {
         let asked = match self.open.remove(&process) {
-            Some(call) if row.f.as_ref().is_none_or(|f| **f == *call.f()) => call,
+            Some((call, asked)) if row.f.as_ref().is_none_or(|f| *f == asked || **f == *call.f()) => call,
             // Another call or none at all: the door says so.
             _ => Call::Other { f: row.f.unwrap_or_default(), key: Value::Null, value: Value::Null },
         };
@@ -281,14 +283,14 @@ pub(super) fn error(line: u64, what: impl ToString) -> ReadError {
 /// The call of an invocation. Values are moved, not copied: transactions are most of what is read.
 fn call(f: Option<Box<str>>, key: Value, value: Value) -> Result<Call, String> {
     let f = match f {
+        // Micro-ops make a transaction, whatever it is called: long-fork has them under read and write.
+        _ if looks_like_txn(&value) => "txn".into(),
         Some(f) => f,
-        None if looks_like_txn(&value) => "txn".into(),
         None => return Err("an op without an :f".into()),
     };
     match &*f {
         "txn" => Ok(Call::Txn(micro_ops(value)?)),
         "write" if value.is_null() => Err("a write without a value".into()),
-        // Code that prints an unread read as its argument.
         _ => Call::from_parts(&f, key, value),
     }
 }
@@ -308,7 +310,7 @@ fn micro_op_name(op: &Value) -> Option<&str> {
 }
 
 fn looks_like_txn(value: &Value) -> bool {
-    value.elements().is_some_and(|ops| ops.iter().all(|op| is_micro_op(op)))
+    value.elements().is_some_and(|ops| !ops.is_empty() && ops.iter().all(is_micro_op))
 }
 
 fn is_micro_op(op: &Value) -> bool {

@@ -6,7 +6,7 @@
 
 use super::Format;
 use super::edn::Dialect;
-use super::jepsen_txt::{Columns, columns};
+use super::jepsen_txt::{Columns, columns, may_be_cut};
 use super::ops::{Importer, Rules};
 use super::source::Source;
 use crate::jsonl::{ReadError, ReadOptions};
@@ -34,10 +34,11 @@ impl Format for PorcupineLog {
         let mut number = 0;
         while let Some((line, whole)) = source.text_line()? {
             number += 1;
-            match op(&line).map(|columns| columns.row(number)) {
-                None | Some(Err(_)) if !whole => return importer.finish(Some(number - 1), 0),
-                None => {}
-                Some(row) => importer.push(row?)?,
+            if !whole && may_be_cut(&line) {
+                return importer.finish(Some(number - 1), 0);
+            }
+            if let Some(columns) = op(&line) {
+                importer.push(columns.row(number)?)?;
             }
         }
         importer.finish(None, 0)
