@@ -45,15 +45,23 @@ pub enum Fault {
     At(usize, String),
 }
 
+/// What waits for a form. Tags and namespaces are the bytes from the first position to the second.
 #[derive(Clone, Copy)]
-enum Frame<'a> {
+enum Frame {
     /// With the bracket that closes it.
     List(u8),
     Set,
-    Map(Option<&'a [u8]>),
-    Tag(&'a [u8]),
+    Map(Option<(usize, usize)>),
+    Tag(usize, usize),
     Discard,
     Metadata,
+}
+
+/// The stacks of a parser, kept from one form to the next: making them anew costs more than a short form.
+#[derive(Default)]
+pub(super) struct Stacks {
+    frames: Vec<(Frame, usize)>,
+    values: Vec<Value>,
 }
 
 /// Bytes that end a token.
@@ -95,8 +103,7 @@ pub struct Parser<'a> {
     inside: bool,
     json: bool,
     class: &'static [u8; 256],
-    frames: Vec<(Frame<'a>, usize)>,
-    values: Vec<Value>,
+    stacks: Stacks,
     /// Strings and names in which bytes that are not UTF-8 were replaced.
     pub lossy: u64,
 }
@@ -106,17 +113,17 @@ impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], whole: bool, dialect: Dialect) -> Parser<'a> {
         let json = dialect == Dialect::Json;
         let class = if json { &JSON } else { &EDN };
-        Parser {
-            bytes,
-            at: 0,
-            whole,
-            inside: false,
-            json,
-            class,
-            frames: Vec::new(),
-            values: Vec::new(),
-            lossy: 0,
-        }
+        Parser { bytes, at: 0, whole, inside: false, json, class, stacks: Stacks::default(), lossy: 0 }
+    }
+
+    /// Uses the stacks of an earlier parser.
+    pub(super) fn with(mut self, stacks: Stacks) -> Parser<'a> {
+        self.stacks = stacks;
+        self
+    }
+
+    pub(super) fn into_stacks(self) -> Stacks {
+        self.stacks
     }
 
     /// Bytes consumed so far.
@@ -154,9 +161,8 @@ impl<'a> Parser<'a> {
 
     /// Whether a token that touches the end of the slice cannot be complete.
     fn more(&self) -> bool {
-        let open =
-            |(frame, _): &(Frame<'_>, usize)| matches!(frame, Frame::List(_) | Frame::Set | Frame::Map(_));
-        !self.whole || self.inside || self.frames.iter().any(open)
+        let open = |(frame, _): &(Frame, usize)| matches!(frame, Frame::List(_) | Frame::Set | Frame::Map(_));
+        !self.whole || self.inside || self.stacks.frames.iter().any(open)
     }
 
     /// Takes one byte that [`Parser::peek`] has shown.
@@ -218,12 +224,12 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn open(&mut self, frame: Frame<'a>, width: usize) -> Result<(), Fault> {
-        if self.frames.len() >= DEPTH {
+    fn open(&mut self, frame: Frame, width: usize) -> Result<(), Fault> {
+        if self.stacks.frames.len() >= DEPTH {
             return self.fault(self.at, format!("limit reached: nested deeper than {DEPTH} levels"));
         }
         self.at += width;
-        self.frames.push((frame, self.values.len()));
+        self.stacks.frames.push((frame, self.stacks.values.len()));
         Ok(())
     }
 
@@ -240,8 +246,8 @@ impl<'a> Parser<'a> {
 
     /// The next whole form. On an error the parser is where the error is, and must not be used further.
     pub fn value(&mut self) -> Result<Value, Fault> {
-        self.frames.clear();
-        self.values.clear();
+        self.stacks.frames.clear();
+        self.stacks.values.clear();
         loop {
             let Some(b) = self.peek() else {
                 return Err(Fault::End);
@@ -283,19 +289,19 @@ impl<'a> Parser<'a> {
     /// Hands a finished form to the frame that waits for it; gives it back if none does.
     fn deliver(&mut self, mut value: Value) -> Option<Value> {
         loop {
-            match self.frames.last() {
+            match self.stacks.frames.last() {
                 None => return Some(value),
                 Some((Frame::List(_) | Frame::Set | Frame::Map(_), _)) => {
-                    self.values.push(value);
+                    self.stacks.values.push(value);
                     return None;
                 }
                 Some((Frame::Discard | Frame::Metadata, _)) => {
-                    self.frames.pop();
+                    self.stacks.frames.pop();
                     return None;
                 }
-                Some((Frame::Tag(tag), _)) => {
-                    let tag = *tag;
-                    self.frames.pop();
+                Some((Frame::Tag(from, to), _)) => {
+                    let tag = &self.bytes[*from..*to];
+                    self.stacks.frames.pop();
                     value = Value::Tagged(self.text(tag), Box::new(value));
                 }
             }
@@ -304,13 +310,13 @@ impl<'a> Parser<'a> {
 
     fn close(&mut self, bracket: u8) -> Result<Value, Fault> {
         let c = bracket as char;
-        let Some((frame, start)) = self.frames.last().copied() else {
+        let Some((frame, start)) = self.stacks.frames.last().copied() else {
             return self.fault(self.at, format!("a {c} that closes nothing"));
         };
         let expected = match frame {
             Frame::List(closing) => closing,
             Frame::Set | Frame::Map(_) => b'}',
-            Frame::Tag(_) => {
+            Frame::Tag(..) => {
                 return self.fault(self.at, format!("a tag must be followed by a form, not by {c}"));
             }
             Frame::Discard => {
@@ -323,13 +329,13 @@ impl<'a> Parser<'a> {
         if expected != bracket {
             return self.fault(self.at, format!("expected {} here, found {c}", expected as char));
         }
-        let count = self.values.len() - start;
+        let count = self.stacks.values.len() - start;
         if matches!(frame, Frame::Map(_)) && count % 2 == 1 {
             return self.fault(self.at, "a map with a key that has no value");
         }
         self.at += 1;
-        self.frames.pop();
-        let items = self.values.drain(start..);
+        self.stacks.frames.pop();
+        let items = self.stacks.values.drain(start..);
         Ok(match frame {
             Frame::Set => Value::Set(items.collect()),
             Frame::Map(namespace) => {
@@ -339,8 +345,8 @@ impl<'a> Parser<'a> {
                     pairs.push((k, v));
                 }
                 drop(items);
-                if let Some(namespace) = namespace {
-                    spread(&self.text(namespace), &mut pairs);
+                if let Some((from, to)) = namespace {
+                    spread(&self.text(&self.bytes[from..to]), &mut pairs);
                 }
                 Value::Map(pairs)
             }
@@ -541,7 +547,7 @@ impl<'a> Parser<'a> {
             Some(_) if rest.starts_with(b"#object[") => self.unreadable(7, b'[', b']', "object").map(Some),
             Some(b) if b.is_ascii_alphabetic() || *b >= 0x80 => {
                 let token = self.token()?;
-                self.open(Frame::Tag(&token[1..]), 0).map(|()| None)
+                self.open(Frame::Tag(from + 1, from + token.len()), 0).map(|()| None)
             }
             Some(b) => self.fault(from, format!("unknown form #{}", readable(&[*b]))),
         }
@@ -565,7 +571,7 @@ impl<'a> Parser<'a> {
         let token = self.token()?;
         match self.peek() {
             None => Err(Fault::End),
-            Some(b'{') => self.open(Frame::Map(Some(&token[2..])), 1).map(|()| None),
+            Some(b'{') => self.open(Frame::Map(Some((from + 2, from + token.len()))), 1).map(|()| None),
             Some(_) => self.fault(from, "a namespace must be followed by a map"),
         }
     }

@@ -94,7 +94,7 @@ pub(super) fn read_rows(
             Form::Read(Some(mut row)) => {
                 row.line = line;
                 amend(&mut row).map_err(|what| super::ops::error(line, what))?;
-                importer.push(*row)?;
+                importer.push(row)?;
             }
         }
     }
@@ -103,14 +103,14 @@ pub(super) fn read_rows(
 }
 
 /// One op map, or `None` for a form that is none (nil, something discarded).
-fn op(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
+fn op(parser: &mut Parser<'_>) -> Result<Option<Row>, Fault> {
     loop {
         match parser.peek() {
             None => return Err(Fault::End),
             Some(b'{') => {
                 parser.bump();
                 parser.inside(true);
-                return fields(parser).map(|row| Some(Box::new(row)));
+                return fields(parser).map(Some);
             }
             Some(b'#') if parser.discarded()? => return Ok(None),
             Some(b'#') if parser.tag()?.is_some() => continue,
@@ -120,7 +120,7 @@ fn op(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
 }
 
 /// The rare ways to begin: `#:ns{…}`, `^{…} {…}`, nil.
-fn other_form(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
+fn other_form(parser: &mut Parser<'_>) -> Result<Option<Row>, Fault> {
     let at = parser.position();
     let mut form = parser.value()?;
     while let Value::Tagged(_, inner) = form {
@@ -135,7 +135,7 @@ fn other_form(parser: &mut Parser<'_>) -> Result<Option<Box<Row>>, Fault> {
                 set(&mut row, name.rsplit('/').next().unwrap_or("").as_bytes(), value)
                     .map_err(|what| Fault::At(at, what))?;
             }
-            Ok(Some(Box::new(row)))
+            Ok(Some(row))
         }
         other => Err(Fault::At(at, format!("expected an op map, found {}", short(&other)))),
     }

@@ -3,7 +3,7 @@
 //! Memory is one stretch or the longest form, whichever is larger. Keeps count of lines, and of the limits on
 //! hostile input. Not a parser itself.
 
-use super::edn::{Dialect, Fault, Parser, locate};
+use super::edn::{Dialect, Fault, Parser, Stacks, locate};
 use crate::jsonl::{Limits, ReadError};
 use std::io::BufRead;
 
@@ -21,6 +21,7 @@ pub(super) struct Source<'r> {
     total: u64,
     limits: Limits,
     dialect: Dialect,
+    stacks: Stacks,
     /// Strings and names in which bytes that are not UTF-8 were replaced.
     pub lossy: u64,
 }
@@ -46,6 +47,7 @@ impl<'r> Source<'r> {
             total: 0,
             limits,
             dialect,
+            stacks: Stacks::default(),
             lossy: 0,
         }
     }
@@ -140,9 +142,11 @@ impl<'r> Source<'r> {
         }
         loop {
             let bytes = &self.bytes[self.at..];
-            let mut parser = Parser::new(bytes, self.ended, self.dialect);
+            let stacks = std::mem::take(&mut self.stacks);
+            let mut parser = Parser::new(bytes, self.ended, self.dialect).with(stacks);
             let result = read(&mut parser);
             let (taken, lossy) = (parser.position(), parser.lossy);
+            self.stacks = parser.into_stacks();
             match result {
                 Ok(value) => {
                     self.take(taken);
