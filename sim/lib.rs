@@ -6,16 +6,20 @@
 
 mod disk;
 pub mod explore;
+pub mod killers;
 mod network;
 mod queue;
 mod run;
 mod server;
 mod strikes;
+#[cfg(test)]
+mod tests;
 mod trace;
 pub mod translate;
 mod world;
 
 pub use disk::{DiskOptions, Unsynced};
 pub use explore::{Outcome, Row, judge, sweep};
+pub use killers::{Damage, KILLERS, Killer, killer};
 pub use network::NetworkOptions;
 pub use run::{SimResult, SimSpec, Timing, node_names, run};

@@ -46,6 +46,7 @@ fn main() {
         let mut timing = Timing::default();
         timing.network.slow = (option("slow", 0.0), (option("slow-ms", 0.0) * 1e6) as u64);
         timing.network.loss = option("loss", 0.0);
+        timing.request_timeout = (option("request-ms", 2000.0) * 1e6) as u64;
         let mut spec =
             SimSpec { mode, bug, workload, strikes: Vec::new(), places: Vec::new(), params, timing, seed, trace_hash: false };
         spec.strikes = match damage.strip_prefix('@') {
@@ -63,7 +64,7 @@ fn main() {
                 explore::plan(&named, &spec, &options)
             }
         };
-        let found = explore::judge(&spec, &Budget::default());
+        let found = explore::judge(&spec, &Budget { steps: option("steps", 3e6) as u64, ..Budget::default() });
         if option("strikes", 0.0) > 0.0 {
             for strike in found.history.strikes() {
                 println!("     {:?} {:?} {:?}", strike.strike, strike.confirmed, strike.healed);
