@@ -77,7 +77,6 @@ fn values(page: &Page<'_>) -> Result<Json, String> {
     put("marks", json!(thousands(marks.len() as u64)));
     put("took", json!(bands::summary(h, &bands, true)));
     put("missed", json!(bands::summary(h, &bands, false)));
-    put("evidence", evidence(page, &bands));
     put("gates", json!(gates(page.findings)));
     put("plots", draw_plots(h, &bands, &times));
     put("strikes", json!(h.strikes().iter().map(|s| bands::row(h, s)).collect::<Vec<_>>()));
@@ -478,18 +477,21 @@ fn marks(page: &Page<'_>) -> BTreeMap<u32, String> {
     marks
 }
 
+/// The first few in sight, up to sixty behind a fold, the rest counted.
 fn anomalies(page: &Page<'_>) -> Json {
     let all: Vec<_> = page.findings.iter().flat_map(|f| f.anomalies.iter().map(move |a| (f, a))).collect();
     let row = |(f, a): &(&Findings, &checkers::Anomaly)| {
-        json!({"checker": plain(&f.checker), "kind": plain(&a.kind), "key": a.key.as_ref().map_or(String::new(), |k| plain(&cut(&k.to_plain(), 40))),
-            "says": linked(&cut(&a.says, 400), page.history.len()), "ops": a.ops.iter().take(6).map(|o| o.0).collect::<Vec<_>>()})
+        let key = a.key.as_ref().map_or(String::new(), |k| plain(&cut(&k.to_plain(), 40)));
+        // Ops that the sentence names are linked there.
+        let unnamed = |o: &&OpId| !a.says.contains(&format!("#{}", o.0));
+        let ops: Vec<u32> = a.ops.iter().filter(unnamed).take(6).map(|o| o.0).collect();
+        json!({"checker": plain(&f.checker), "kind": plain(&a.kind), "key": key, "ops": ops,
+            "says": linked(&cut(&a.says, 400), page.history.len())})
     };
-    json!({"rows": all.iter().take(60).map(row).collect::<Vec<_>>(), "more": all.len().saturating_sub(60)})
-}
-
-fn evidence(page: &Page<'_>, bands: &[Band]) -> Json {
-    let said: BTreeSet<&str> = bands.iter().map(|b| b.family).collect();
-    json!({"strikes": bands.len(), "took": bands.iter().filter(|b| b.took).count(), "families": said, "findings": page.findings.len()})
+    let rows: Vec<Json> = all.iter().take(60).map(row).collect();
+    let shown = rows.len().min(8);
+    let lists = [json!({"fold": false, "rows": rows[..shown]}), json!({"fold": true, "rows": rows[shown..]})];
+    json!({"any": !rows.is_empty(), "lists": lists, "more": all.len() - rows.len()})
 }
 
 /// Gates, unmet first; each with where its mark sits on a logarithmic scale centred on the need.

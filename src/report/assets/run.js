@@ -153,7 +153,7 @@ $$('.plots .plot').forEach(p=>p.onclick=e=>{const r=p.getBoundingClientRect(),t=
 geo();colours();readHash();$('#q').value=st.q;chips();mkPred();drawTL();drawOV();table();
 themeCbs.push(()=>{colours();draw(false)});
 let rz;new ResizeObserver(()=>{clearTimeout(rz);rz=setTimeout(()=>{geo();draw(false)},60)}).observe($('#pl')||tl);
-addEventListener('beforeprint',()=>{root.style.colorScheme='light';colours();drawTL();drawOV()});addEventListener('afterprint',()=>{theme($('#theme').dataset.v||'auto')});
+let folded=[];addEventListener('beforeprint',()=>{folded=$$('details:not([open])');folded.forEach(d=>d.open=true);root.style.colorScheme='light';colours();drawTL();drawOV()});addEventListener('afterprint',()=>{folded.forEach(d=>d.open=false);theme($('#theme').dataset.v||'auto')});
 const io=new IntersectionObserver(es=>es.forEach(e=>{if(e.isIntersecting){$$('.rail a').forEach(a=>a.removeAttribute('aria-current'));const a=$(`.rail a[href="#${e.target.id}"]`);if(a)a.setAttribute('aria-current','true')}}),{rootMargin:'-60px 0px -75% 0px'});$$('#verdict,section').forEach(s=>io.observe(s));
 root.dataset.ready='1';
 })().catch(e=>{window.__errors.push(String(e&&e.stack||e));document.documentElement.dataset.ready='error';const s=document.querySelector('#tlst');if(s)s.textContent='The timeline could not be drawn: '+e+'. Everything else on this page stands without it.'});
