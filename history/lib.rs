@@ -1,8 +1,8 @@
 //! The vocabulary of schism (calls, replies, outcomes, faults) and the validated record of them.
 //!
 //! [`History`] is the only thing a checker ever sees: columns of fixed width with interned keys and values,
-//! built through [`Builder`] (the one door, which validates) from the events of our own file ([`jsonl`]),
-//! or of the text notation that tests use ([`text`]).
+//! built through [`Builder`] (the one door, which validates) from the events of our own file ([`jsonl`]), of any
+//! foreign one ([`formats`]), or of the text notation that tests use ([`text`]). [`lint`] says what it lacks.
 //!
 //! Not here: judging (`checkers`), clocks and I/O of its own. Readers and writers work over `Read` and `Write`.
 

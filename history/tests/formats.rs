@@ -686,17 +686,66 @@ fn a_cut_history_stays_cut_when_it_is_converted() {
 }
 
 #[test]
-fn keys_come_back_as_tuples_and_strikes_as_rows_of_the_nemesis() {
+fn keys_come_back_as_tuples() {
     let history = text::parse("p0 write x 1 |-|\np1 read x 1    |-|\np1 cas! x 2 3       |-|").unwrap();
     let written = write("jepsen-edn", &history);
-    assert!(
-        written
-            .starts_with("{:index 0, :time 13000, :type :invoke, :process 0, :f :write, :value [\"x\" 1]}\n"),
-        "{written}"
-    );
+    let first = "{:index 0, :time 13000, :type :invoke, :process 0, :f :write, :value [\"x\" 1]}\n";
+    assert!(written.starts_with(first), "{written}");
     let back = read("jepsen-edn", &written).unwrap();
     assert_eq!(ops(&back), ops(&history));
     assert_eq!(imported(&back).len(), 1, "that tuples were guessed is said");
+}
+
+/// A run of ours with a strike, a role and an abandoned call, as the runner writes it.
+fn own_run() -> Vec<u8> {
+    let header = jsonl::Header {
+        schism: jsonl::SCHEMA,
+        tool: "test".into(),
+        run: "r1".into(),
+        seed: 7,
+        clock: "monotonic".into(),
+        nodes: vec!["n1".into(), "n2".into()],
+        more: serde_json::Map::new(),
+    };
+    let (process, node) = (Process(3), Some(NodeId(1)));
+    let call = Call::Write("x".into(), 1.into());
+    let outcome = Outcome::Info(Error::new("timeout: 1 s"));
+    let fault = Fault::Partition(Cut::Isolate(Who::Leader));
+    let strike = Strike { at: 5, lasts: 10, fault, pick: 0, nemesis: "isolate".into() };
+    let effect = Effect { took: true, measured: "1 of 1 edges cut".into() };
+    let events = [
+        Event::Invoke { time: 1, process, node, call: call.clone(), last: true },
+        Event::StrikeBegin { time: 2, id: 0, strike },
+        Event::StrikeConfirmed { time: 3, id: 0, resolved: Resolved::default(), effect: effect.clone() },
+        Event::Complete { time: 4, process, call, outcome, server: None },
+        Event::Role { time: 5, node: NodeId(0), role: "leader".into(), term: 2 },
+        Event::HealBegin { time: 6, id: 0 },
+        Event::HealConfirmed { time: 7, id: 0, effect },
+        Event::Note { time: 8, f: "phase".into(), value: "final".into() },
+    ];
+    let mut writer = jsonl::Writer::new(Vec::new(), &header).unwrap();
+    for event in &events {
+        writer.event(event).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[test]
+fn a_run_of_ours_is_written_back_byte_for_byte_and_its_strikes_become_rows_of_the_nemesis() {
+    let bytes = own_run();
+    let (history, format) = formats::read(&bytes[..], "", None, &ReadOptions::default()).unwrap();
+    assert_eq!((format, &history.completeness), ("jsonl", &Completeness::Whole));
+    assert_eq!(write("jsonl", &history), String::from_utf8(bytes).unwrap());
+    let lines: Vec<String> = write("jepsen-txt", &history).lines().map(|l| l.to_string()).collect();
+    assert_eq!(lines[0], "3\t:invoke\t:write\t[\"x\" 1]");
+    assert_eq!(lines[3], "3\t:info\t:write\t[\"x\" 1]\ttimeout: 1 s");
+    assert_eq!(lines[4], ":nemesis\t:info\t:role\t[\"n1\" \"leader\" 2]");
+    let nemesis: Vec<&str> =
+        lines.iter().filter_map(|l| l.strip_prefix(":nemesis\t:info\t:")?.split('\t').next()).collect();
+    assert_eq!(nemesis, ["strike", "strike-confirmed", "role", "heal", "heal-confirmed", "phase"]);
+    for format in ["jepsen-edn", "jepsen-txt", "elle-json"] {
+        assert_eq!(read(format, write(format, &history)).unwrap().notes().len(), 6, "{format}");
+    }
 }
 
 // Recorded histories ---------------------------------------------------------------------------------------------
