@@ -83,7 +83,9 @@ impl Outcome {
     /// The worst verdict of all judges.
     pub fn verdict(&self) -> &'static str {
         let words = self.findings.iter().filter_map(Findings::worst).map(Verdict::word);
-        words.max_by_key(|word| ["valid", "unknown", "invalid"].iter().position(|w| w == word)).unwrap_or("unknown")
+        words
+            .max_by_key(|word| ["valid", "unknown", "invalid"].iter().position(|w| w == word))
+            .unwrap_or("unknown")
     }
 
     /// Strikes that began, and those that took effect.
@@ -94,7 +96,10 @@ impl Outcome {
 
     pub fn row(&self, seed: u64) -> Row {
         let verdict = self.verdict();
-        let bad = self.findings.iter().filter(|f| verdict != "valid" && f.worst().map(Verdict::word) == Some(verdict));
+        let bad = self
+            .findings
+            .iter()
+            .filter(|f| verdict != "valid" && f.worst().map(Verdict::word) == Some(verdict));
         Row {
             seed,
             verdict,
@@ -117,7 +122,11 @@ fn first_words(findings: &Findings) -> String {
 
 /// The rows of a range of seeds, one after the other. `spec_of` must depend on its argument alone; a caller with
 /// several cores maps over [`row_of`] itself.
-pub fn sweep(seeds: impl IntoIterator<Item = u64>, spec_of: impl Fn(u64) -> SimSpec, budget: &Budget) -> Vec<Row> {
+pub fn sweep(
+    seeds: impl IntoIterator<Item = u64>,
+    spec_of: impl Fn(u64) -> SimSpec,
+    budget: &Budget,
+) -> Vec<Row> {
     seeds.into_iter().map(|seed| row_of(&spec_of(seed), budget)).collect()
 }
 

@@ -37,11 +37,12 @@ pub struct Killer {
     pub request_timeout: Nanos,
 }
 
-/// Clients, calls a second and load of every killer's run: five clients on each node, of whom most are free when a
-/// strike begins, and time for three strikes.
-pub const CLIENTS: usize = 25;
+/// Clients, calls a second and load of every killer's run. What counts is that clients are many and slow: those of
+/// an isolated leader are stopped by their first write, so ten of them at 4 calls a second each are needed for one
+/// that still reads when the others have written elsewhere. Ten clients at 50 a second miss it in every third run.
+pub const CLIENTS: usize = 50;
 pub const RATE: f64 = 200.0;
-pub const LOAD: Nanos = 17 * SECOND;
+pub const LOAD: Nanos = 20 * SECOND;
 
 /// Quorums as they are promised: three replicas of a key, two for a write, two for a read, reads written back.
 pub const QUORUM: Mode = Mode::Quorum { n: 3, w: 2, r: 2, write_back: true };
@@ -77,7 +78,12 @@ const fn quorum(bug: &'static str, damage: Damage, seeds: u64) -> Killer {
 pub const KILLERS: &[Killer] = &[
     raft("term-not-persisted", "append", Damage::Schedule(RESTARTED), 5),
     raft("vote-ignores-log", "append", Damage::Nemeses(&["isolate-leader", "minority"]), 5),
-    raft("leader-local-read", "register", Damage::Nemeses(&["isolate-leader", "partition", "kill", "pause"]), 5),
+    raft(
+        "leader-local-read",
+        "register",
+        Damage::Nemeses(&["isolate-leader", "partition", "kill", "pause"]),
+        5,
+    ),
     raft("follower-read-no-wait", "register", Damage::Nemeses(&["none"]), 5),
     raft("apply-uncommitted", "append", Damage::Schedule(ISOLATED), 5),
     raft("ack-after-local-append", "set", Damage::Schedule(ISOLATED), 5),
@@ -85,7 +91,10 @@ pub const KILLERS: &[Killer] = &[
     raft("no-stepdown-on-higher-term", "register", Damage::Schedule(BLINK), 5),
     quorum("w-plus-r-le-n", Damage::Nemeses(&["none"]), 10),
     Killer { slow: (0.2, 100 * MILLI), ..quorum("no-read-writeback", Damage::Nemeses(&["none"]), 10) },
-    Killer { request_timeout: 500 * MILLI, ..quorum("partial-write-reported-failed", Damage::Schedule(SHATTERED), 10) },
+    Killer {
+        request_timeout: 500 * MILLI,
+        ..quorum("partial-write-reported-failed", Damage::Schedule(SHATTERED), 10)
+    },
 ];
 
 impl Killer {
@@ -115,12 +124,13 @@ impl Killer {
             trace_hash: false,
         };
         spec.strikes = match self.damage {
-            Damage::Schedule(text) => {
-                nemeses::schedule::parse(text, spec.params.nodes, seed).expect("the table's schedules can be read")
-            }
+            Damage::Schedule(text) => nemeses::schedule::parse(text, spec.params.nodes, seed)
+                .expect("the table's schedules can be read"),
             Damage::Nemeses(names) => {
-                let named: Vec<_> =
-                    names.iter().map(|name| nemeses::find(name).expect("the table names nemeses that exist")).collect();
+                let named: Vec<_> = names
+                    .iter()
+                    .map(|name| nemeses::find(name).expect("the table names nemeses that exist"))
+                    .collect();
                 plan(&named, &spec, &PlanOptions { min_length: 2 * SECOND, ..PlanOptions::default() })
             }
         };

@@ -7,8 +7,8 @@ use crate::network::NetworkOptions;
 use crate::strikes::Strikes;
 use crate::translate;
 use crate::world::{Notice, World};
-use nemeses::Roles;
 use history::{Call, Error, Event, Nanos, NodeId, Outcome, Process, Strike, Value};
+use nemeses::Roles;
 use std::collections::BTreeMap;
 use store::{Config, MILLI, Mode, Switches};
 use workloads::interpreter::{Action, CallId, HEAL, Interpreter, Options, no_client};
@@ -69,10 +69,8 @@ pub struct SimSpec {
 /// What a run left behind.
 #[derive(Clone, Debug)]
 pub struct SimResult {
-    /// The whole history.
+    /// The whole history, with a note for each line of a server's log that speaks of a panic or of corruption.
     pub events: Vec<Event>,
-    /// Lines of the servers' logs that speak of a panic, a failed assertion or corruption.
-    pub logs: Vec<(Nanos, NodeId, String)>,
     /// How often each switch acted.
     pub activations: BTreeMap<String, u64>,
     /// Hash of every message: time, from, to, content. 0 if it was not asked for.
@@ -188,15 +186,33 @@ impl<'s> Host<'s> {
         self.result()
     }
 
-    fn result(self) -> SimResult {
-        let suspicious = |line: &str| ["panic", "assert", "corrupt"].iter().any(|word| line.contains(word));
+    fn result(mut self) -> SimResult {
+        self.scan_logs();
         SimResult {
-            logs: self.world.logs().iter().filter(|(_, _, line)| suspicious(line)).cloned().collect(),
             activations: self.world.activations(),
             trace_hash: self.world.trace_hash(),
             messages: self.world.messages(),
             settled: self.settled,
             events: self.events,
+        }
+    }
+
+    /// Lines of the servers' logs that speak of trouble become notes, in the form that the log checker reads.
+    fn scan_logs(&mut self) {
+        let (names, time) = (node_names(self.world.nodes()), self.world.now());
+        for (at, (_, node, text)) in self.world.logs().iter().enumerate() {
+            let Some(pattern) = ["panic", "assert", "corrupt"].into_iter().find(|word| text.contains(word))
+            else {
+                continue;
+            };
+            let fields = [
+                ("node", Value::text(&names[node.0 as usize])),
+                ("line", Value::Int(at as i64 + 1)),
+                ("text", Value::text(text)),
+                ("pattern", Value::text(pattern)),
+            ];
+            let value = Value::Map(fields.map(|(name, value)| (Value::text(name), value)).into());
+            self.events.push(Event::Note { time, f: "log-match".into(), value });
         }
     }
 
@@ -241,7 +257,10 @@ impl<'s> Host<'s> {
             }
             Notice::Refused { call } => self.ended(call, no_client("connection refused")),
             Notice::Lost { call } => {
-                self.ended(call, Outcome::Info(Error::new("connection-lost: the server closed it before it answered")));
+                self.ended(
+                    call,
+                    Outcome::Info(Error::new("connection-lost: the server closed it before it answered")),
+                );
             }
             Notice::Role { node, role, term } => {
                 let (time, role) = (self.world.now(), role.name().into());
@@ -265,7 +284,12 @@ impl<'s> Host<'s> {
             return self.strikes.heal(id, &mut self.world, &mut self.events);
         }
         let strike = &self.spec.strikes[id as usize];
-        let resolved = nemeses::resolve(&strike.fault, self.world.nodes(), &Roles { leader: self.world.leader() }, strike.pick);
+        let resolved = nemeses::resolve(
+            &strike.fault,
+            self.world.nodes(),
+            &Roles { leader: self.world.leader() },
+            strike.pick,
+        );
         self.strikes.begin(id, strike, resolved, &mut self.world, &mut self.events);
         if !self.measuring {
             self.measure();
@@ -295,7 +319,8 @@ impl<'s> Host<'s> {
             self.settled &= quiet;
             self.settling = None;
             if self.healing {
-                let value = Value::text(if quiet { "the cluster serves" } else { "the cluster does not serve" });
+                let value =
+                    Value::text(if quiet { "the cluster serves" } else { "the cluster does not serve" });
                 self.events.push(Event::Note { time: now, f: "settled".into(), value });
                 self.interpreter.resume(now);
             }
@@ -310,9 +335,9 @@ fn serves(world: &World, mode: Mode) -> bool {
     let statuses = (0..world.nodes()).map(|node| world.server(NodeId(node as u8)).status());
     let Some(statuses) = statuses.collect::<Option<Vec<_>>>() else { return false };
     match mode {
-        Mode::Raft => {
-            statuses.iter().all(|s| s.leader.is_some() && s.leader == statuses[0].leader && s.term == statuses[0].term)
-        }
+        Mode::Raft => statuses
+            .iter()
+            .all(|s| s.leader.is_some() && s.leader == statuses[0].leader && s.term == statuses[0].term),
         Mode::Quorum { .. } | Mode::Single => true,
     }
 }

@@ -31,7 +31,14 @@ impl Strikes {
     }
 
     /// Carries out a strike whose roles are resolved.
-    pub fn begin(&mut self, id: u32, strike: &Strike, resolved: Resolved, world: &mut World, events: &mut Vec<Event>) {
+    pub fn begin(
+        &mut self,
+        id: u32,
+        strike: &Strike,
+        resolved: Resolved,
+        world: &mut World,
+        events: &mut Vec<Event>,
+    ) {
         events.push(Event::StrikeBegin { time: world.now(), id, strike: strike.clone() });
         let mut stopped = Vec::new();
         for node in &resolved.killed {
@@ -119,7 +126,8 @@ impl Active {
         }
         if !self.resolved.cut.is_empty() {
             let met = self.resolved.cut.iter().zip(&self.dropped);
-            let met: Vec<u64> = met.map(|((from, to), before)| world.network.dropped(*from, *to) - before).collect();
+            let met: Vec<u64> =
+                met.map(|((from, to), before)| world.network.dropped(*from, *to) - before).collect();
             let links = met.iter().filter(|dropped| **dropped > 0).count();
             took &= links > 0;
             let (messages, of) = (met.iter().sum::<u64>(), met.len());

@@ -95,8 +95,12 @@ fn said(object: Object, call: &Call, reply: &StoreReply) -> Option<Reply> {
 /// A micro-op with what it saw.
 fn seen(op: &MicroOp, result: &MicroReply) -> Option<MicroOp> {
     match (op, result) {
-        (MicroOp::Read(key, _), MicroReply::Read { value, .. }) => Some(MicroOp::Read(key.clone(), nullable(*value))),
-        (MicroOp::Read(key, _), MicroReply::List { values, .. }) => Some(MicroOp::Read(key.clone(), list(values))),
+        (MicroOp::Read(key, _), MicroReply::Read { value, .. }) => {
+            Some(MicroOp::Read(key.clone(), nullable(*value)))
+        }
+        (MicroOp::Read(key, _), MicroReply::List { values, .. }) => {
+            Some(MicroOp::Read(key.clone(), list(values)))
+        }
         (MicroOp::Write(..), MicroReply::Write { .. }) | (MicroOp::Append(..), MicroReply::Append { .. }) => {
             Some(op.clone())
         }

@@ -165,8 +165,12 @@ impl World {
         }
         server.stop();
         server.disk.crash(self.disk.unsynced, &mut self.crash_rng);
-        let broken: Vec<(u64, Open)> =
-            self.calls.iter().filter(|(_, open)| open.server == node && open.life != 0).map(|(c, o)| (*c, *o)).collect();
+        let broken: Vec<(u64, Open)> = self
+            .calls
+            .iter()
+            .filter(|(_, open)| open.server == node && open.life != 0)
+            .map(|(c, o)| (*c, *o))
+            .collect();
         for (call, open) in broken {
             self.break_connection(call, open, false);
         }
@@ -243,7 +247,9 @@ impl World {
             Happening::Ask { node, call, request } => self.arrive(node, call, request),
             Happening::Answer { call, response } => {
                 let Some(open) = self.calls.get(&call) else { return };
-                let cut = open.home.is_some_and(|home| home != open.server && !self.network.passes(open.server, home));
+                let cut = open
+                    .home
+                    .is_some_and(|home| home != open.server && !self.network.passes(open.server, home));
                 if !cut {
                     self.calls.remove(&call);
                     self.notices.push_back(Notice::Answered { call, response });

@@ -47,14 +47,25 @@ fn main() {
         timing.network.slow = (option("slow", 0.0), (option("slow-ms", 0.0) * 1e6) as u64);
         timing.network.loss = option("loss", 0.0);
         timing.request_timeout = (option("request-ms", 2000.0) * 1e6) as u64;
-        let mut spec =
-            SimSpec { mode, bug, workload, strikes: Vec::new(), places: Vec::new(), params, timing, seed, trace_hash: false };
+        let mut spec = SimSpec {
+            mode,
+            bug,
+            workload,
+            strikes: Vec::new(),
+            places: Vec::new(),
+            params,
+            timing,
+            seed,
+            trace_hash: false,
+        };
         spec.strikes = match damage.strip_prefix('@') {
             Some(text) => nemeses::schedule::parse(&text.replace(';', "\n"), spec.params.nodes, seed)
                 .unwrap_or_else(|why| panic!("{why}")),
             None => {
-                let named: Vec<_> =
-                    damage.split(',').map(|name| nemeses::find(name).unwrap_or_else(|| panic!("no {name}"))).collect();
+                let named: Vec<_> = damage
+                    .split(',')
+                    .map(|name| nemeses::find(name).unwrap_or_else(|| panic!("no {name}")))
+                    .collect();
                 let options = PlanOptions {
                     min_length: (option("min", 2.0) * SECOND as f64) as u64,
                     overlap: option("overlap", 0.0) > 0.0,
@@ -64,7 +75,8 @@ fn main() {
                 explore::plan(&named, &spec, &options)
             }
         };
-        let found = explore::judge(&spec, &Budget { steps: option("steps", 3e6) as u64, ..Budget::default() });
+        let found =
+            explore::judge(&spec, &Budget { steps: option("steps", 3e6) as u64, ..Budget::default() });
         if option("strikes", 0.0) > 0.0 {
             for strike in found.history.strikes() {
                 println!("     {:?} {:?} {:?}", strike.strike, strike.confirmed, strike.healed);

@@ -1,5 +1,7 @@
 //! How many simulated runs a core does in a second: five raft nodes, 100 ops over 5 s, faults, judging excluded.
 
+#![allow(clippy::disallowed_methods, reason = "a bench is a host: it may look at the clock")]
+
 use history::{Cut, Fault, Strike, Who};
 use sim::{SimSpec, Timing, run};
 use std::time::Instant;
@@ -8,7 +10,13 @@ use workloads::Params;
 const SECOND: u64 = 1_000_000_000;
 
 fn spec(seed: u64) -> SimSpec {
-    let strike = |at: u64, fault| Strike { at: at * SECOND / 2, lasts: SECOND, fault, pick: seed, nemesis: "speed".into() };
+    let strike = |at: u64, fault| Strike {
+        at: at * SECOND / 2,
+        lasts: SECOND,
+        fault,
+        pick: seed,
+        nemesis: "speed".into(),
+    };
     SimSpec {
         mode: store::Mode::Raft,
         bug: None,
