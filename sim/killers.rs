@@ -31,6 +31,8 @@ pub struct Killer {
     pub damage: Damage,
     /// Seeds counted from 0; at least one of them is refused.
     pub seeds: u64,
+    /// Calls a second.
+    pub rate: f64,
     /// Messages that are late: how many of them, and by how much at most (ns).
     pub slow: (f64, Nanos),
     /// When a server gives up a request (ns).
@@ -41,7 +43,9 @@ pub struct Killer {
 /// an isolated leader are stopped by their first write, so ten of them at 4 calls a second each are needed for one
 /// that still reads when the others have written elsewhere. Ten clients at 50 a second miss it in every third run.
 pub const CLIENTS: usize = 50;
+/// The rate of raft's killers; quorums, which no call waits for long, are asked more often.
 pub const RATE: f64 = 200.0;
+pub const QUORUM_RATE: f64 = 500.0;
 pub const LOAD: Nanos = 20 * SECOND;
 
 /// Quorums as they are promised: three replicas of a key, two for a write, two for a read, reads written back.
@@ -64,14 +68,27 @@ const RESTARTED: &str = "at 2s for 3s isolate leader\n\
                          at 9050ms for 200ms kill followers";
 
 /// No node reaches enough replicas of any key, yet each keeps what it is given.
-const SHATTERED: &str = "at 2s for 3s isolate all\nat 8s for 3s isolate all";
+const SHATTERED: &str = "at 2s for 1s isolate all\n\
+                         at 5s for 1s isolate all\n\
+                         at 8s for 1s isolate all\n\
+                         at 11s for 1s isolate all\n\
+                         at 14s for 1s isolate all";
 
 const fn raft(bug: &'static str, workload: &'static str, damage: Damage, seeds: u64) -> Killer {
-    Killer { bug, mode: Mode::Raft, workload, damage, seeds, slow: (0.0, 0), request_timeout: 2 * SECOND }
+    Killer {
+        bug,
+        mode: Mode::Raft,
+        workload,
+        damage,
+        seeds,
+        rate: RATE,
+        slow: (0.0, 0),
+        request_timeout: 2 * SECOND,
+    }
 }
 
 const fn quorum(bug: &'static str, damage: Damage, seeds: u64) -> Killer {
-    Killer { mode: QUORUM, ..raft(bug, "register", damage, seeds) }
+    Killer { mode: QUORUM, rate: QUORUM_RATE, ..raft(bug, "register", damage, seeds) }
 }
 
 /// One killer for each bug.
@@ -89,11 +106,11 @@ pub const KILLERS: &[Killer] = &[
     raft("ack-after-local-append", "set", Damage::Schedule(ISOLATED), 5),
     raft("conflict-suffix-kept", "append", Damage::Schedule(ISOLATED), 5),
     raft("no-stepdown-on-higher-term", "register", Damage::Schedule(BLINK), 5),
-    quorum("w-plus-r-le-n", Damage::Nemeses(&["none"]), 10),
-    Killer { slow: (0.2, 100 * MILLI), ..quorum("no-read-writeback", Damage::Nemeses(&["none"]), 10) },
+    quorum("w-plus-r-le-n", Damage::Nemeses(&["none"]), 5),
+    Killer { slow: (0.2, 100 * MILLI), ..quorum("no-read-writeback", Damage::Nemeses(&["none"]), 5) },
     Killer {
         request_timeout: 500 * MILLI,
-        ..quorum("partial-write-reported-failed", Damage::Schedule(SHATTERED), 10)
+        ..quorum("partial-write-reported-failed", Damage::Schedule(SHATTERED), 5)
     },
 ];
 
@@ -113,7 +130,7 @@ impl Killer {
             places: Vec::new(),
             params: Params {
                 concurrency: CLIENTS,
-                rate: RATE,
+                rate: self.rate,
                 load: LOAD,
                 warm_up: SECOND,
                 final_reads: 20,
