@@ -164,7 +164,7 @@ pub fn nice_step(rough: f64) -> f64 {
 
 /// A tick label without trailing zeros.
 pub fn number(x: f64) -> String {
-    let text = format!("{x:.3}");
+    let text = format!("{x:.6}");
     text.trim_end_matches('0').trim_end_matches('.').to_string()
 }
 

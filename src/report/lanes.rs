@@ -4,7 +4,7 @@
 //! wide pages, and downwards for narrow ones, both static SVG. Not here: the orders themselves (`orders`).
 
 use super::bands::{Band, paint};
-use super::words::{cut, esc, label, outcome, seconds};
+use super::words::{call, cut, cut_front, esc, label, outcome, reply, seconds};
 use checkers::Edge;
 use history::{History, Nanos, Op, OpId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,8 @@ pub struct Figure<'a> {
 
 /// Edges drawn at most; the rest are in the list beside the drawing.
 const EDGES: usize = 16;
+/// Characters of a label.
+const LABEL: usize = 28;
 const LEFT: f64 = 124.0;
 const WIDTH: f64 = 898.0;
 
@@ -67,7 +69,7 @@ impl Figure<'_> {
         let bars = ops.iter().map(|o| Bar {
             op: *o,
             lane: at[&o.process().0],
-            label: cut(&label(o, |v| self.history.value(v)), 28),
+            label: short(o, self.history),
             start: index(o.invoked()),
             end: o.completed().map(index),
             place: self.order.iter().position(|x| *x == o.id).map(|p| p + 1),
@@ -244,7 +246,7 @@ impl Figure<'_> {
                 x + pitch - 4.0,
                 ty + 4.0
             );
-            let mark = bar.place.map_or("✕".to_string(), |p| p.to_string());
+            let mark = mark(bar);
             let _ = write!(
                 s,
                 "<circle cx=\"{:.0}\" cy=\"{:.0}\" r=\"9\" style=\"fill:var(--ink)\"/><text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"middle\" style=\"fill:var(--paper);font-weight:650\">{mark}</text>",
@@ -304,6 +306,27 @@ fn positions(l: &Layout<'_>) -> Vec<f64> {
     xs
 }
 
+/// Its place in the order; a cross where it fits nowhere, a dot where no order is known.
+fn mark(bar: &Bar<'_>) -> String {
+    match bar.place {
+        Some(place) => place.to_string(),
+        None if bar.bad => "✕".into(),
+        None => "·".into(),
+    }
+}
+
+/// What is read grows at its end, so a long reply keeps that.
+fn short(op: &Op<'_>, history: &History) -> String {
+    match op.read() {
+        Some(_) if op.f() != "txn" => {
+            let asked = cut(&call(op), 12);
+            let left = LABEL.saturating_sub(asked.chars().count() + 3);
+            format!("{asked} → {}", cut_front(&reply(op, |v| history.value(v)), left))
+        }
+        _ => cut(&label(op, |v| history.value(v)), LABEL),
+    }
+}
+
 fn room(bar: &Bar<'_>) -> f64 {
     44.0 + 7.0 * bar.label.chars().count() as f64
 }
@@ -353,7 +376,7 @@ fn wide_bar(bar: &Bar<'_>, xs: &[f64], y: f64, right: f64) -> String {
             x2 - x1
         );
     }
-    let mark = bar.place.map_or("✕".to_string(), |p| p.to_string());
+    let mark = mark(bar);
     let _ = write!(
         s,
         "<circle cx=\"{:.1}\" cy=\"{y}\" r=\"9\" class=\"nc\"/><text x=\"{:.1}\" y=\"{}\" class=\"nt\" text-anchor=\"middle\">{mark}</text>",

@@ -3,7 +3,7 @@
 //! Chooses words and puts parts together; drawings come from the sibling modules, layout is in `assets/`.
 
 use super::bands::{self, Band};
-use super::words::{cut, linked, outcome, plain, seconds, thousands};
+use super::words::{cut, linked, outcome, plain, thousands};
 use super::{IndexRow, Page, columns, lanes, orders, plots};
 use checkers::{Counterexample, Findings, Model, Verdict, Why, Witness};
 use history::{History, Nanos, OpId, OutcomeKind};
@@ -79,6 +79,7 @@ fn values(page: &Page<'_>) -> Result<Json, String> {
     put("missed", json!(bands::summary(h, &bands, false)));
     put("gates", json!(gates(page.findings)));
     put("plots", draw_plots(h, &bands, &times));
+    put("asked", json!(bands.len()));
     put("strikes", json!(h.strikes().iter().map(|s| bands::row(h, s)).collect::<Vec<_>>()));
     put("around", json!(bands.iter().map(|b| around(h, b)).collect::<Vec<_>>()));
     put("functions", json!(functions(h)));
@@ -322,7 +323,7 @@ fn counterexample(page: &Page<'_>, c: &Counterexample) -> Json {
     let link = |s: &String| linked(s, h.len());
     let edge = |e: &checkers::Edge| json!({"from": e.from.0, "to": e.to.0, "kind": if e.real_time { "real time" } else { "value" }, "says": link(&e.says)});
     json!({
-        "kind": "counterexample", "wide": figure.wide(), "narrow": figure.narrow(), "hidden": hidden,
+        "kind": "counterexample", "placed": !order.is_empty(), "wide": figure.wide(), "narrow": figure.narrow(), "hidden": hidden,
         "lead": lead(c), "tree": tree, "tree_note": tree_note, "orders": c.reached.len(),
         "steps": orders::steps(h, &c.reached), "story": c.words.iter().skip(1).map(link).collect::<Vec<_>>(),
         "groups": c.groups.iter().map(link).collect::<Vec<_>>(),
@@ -346,14 +347,23 @@ fn lead(c: &Counterexample) -> String {
     }
 }
 
+fn exact(t: Nanos) -> String {
+    format!("{:.6}", t as f64 / 1e9)
+}
+
+/// The mark of an op without a place.
+fn lost(bad: bool) -> String {
+    if bad { "✕".into() } else { "·".into() }
+}
+
 fn op_row(h: &History, id: OpId, order: &[OpId], bad: &BTreeSet<OpId>) -> Json {
     let op = h.op(id);
     let place = order.iter().position(|o| *o == id).map(|p| (p + 1).to_string());
     json!({
-        "op": id.0, "place": place.unwrap_or_else(|| "✕".into()), "bad": bad.contains(&id), "process": op.process().0,
+        "op": id.0, "place": place.unwrap_or_else(|| lost(bad.contains(&id))), "bad": bad.contains(&id), "process": op.process().0,
         "node": op.node().map_or(String::new(), |n| plain(h.node_name(n))), "call": cut(&super::words::call(&op), 80),
         "reply": cut(&super::words::reply(&op, |v| h.value(v)), 80), "outcome": outcome(&op),
-        "from": seconds(op.invoked()), "to": op.completed().map_or("never".into(), seconds),
+        "from": exact(op.invoked()), "to": op.completed().map_or("never".into(), exact),
     })
 }
 
@@ -399,7 +409,7 @@ fn witness(page: &Page<'_>, w: &Witness) -> Json {
         ops.len(),
         if free == 1 { "pair" } else { "pairs" }
     );
-    json!({"kind": "witness", "wide": figure.wide(), "narrow": figure.narrow(), "lead": lead, "steps": [], "story": [], "groups": [], "edges": [],
+    json!({"kind": "witness", "placed": true, "wide": figure.wide(), "narrow": figure.narrow(), "lead": lead, "steps": [], "story": [], "groups": [], "edges": [],
         "more_edges": 0, "tree": "", "tree_note": "", "orders": 0, "hidden": 0, "by": plain(&w.by), "object": "",
         "rows": ops.iter().map(|id| op_row(h, *id, ops, &BTreeSet::new())).collect::<Vec<_>>()})
 }
@@ -657,7 +667,10 @@ fn timeline(page: &Page<'_>, bands: &[Band], marks: &BTreeMap<u32, String>) -> R
         let ids: Vec<OpId> = c.core.iter().copied().filter(|o| (o.0 as usize) < h.len()).collect();
         for id in &ids {
             keep.insert(id.0);
-            let place = order.iter().position(|o| o == id).map_or("✕".to_string(), |p| (p + 1).to_string());
+            let place = order
+                .iter()
+                .position(|o| o == id)
+                .map_or_else(|| lost(!order.is_empty() || c.first_bad == Some(*id)), |p| (p + 1).to_string());
             core.insert(id.0.to_string(), json!(place));
         }
         if let (Some(a), Some(b)) = (
