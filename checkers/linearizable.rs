@@ -4,7 +4,9 @@
 //! (decide one partition), [`replay`], [`oracle`] and [`reference`] (check the answer), [`explain`] (say why not).
 //! Keys are judged apart and in parallel (linearizability is local); the answer is the same at any thread count.
 
+pub mod beam;
 pub mod bind;
+pub mod bounds;
 pub mod dfs;
 pub mod engine;
 pub mod explain;
@@ -17,6 +19,7 @@ pub mod preprocess;
 pub mod reference;
 pub mod register;
 pub mod replay;
+pub mod screen;
 pub mod shrink;
 pub mod spec;
 pub mod stale;

@@ -74,8 +74,12 @@ impl Model {
     /// One sentence: what holds of a history that satisfies it.
     pub fn about(self) -> &'static str {
         match self {
-            Model::Linearizable => "Every call takes effect at one instant between its invocation and its reply.",
-            Model::Sequential => "One order of all calls explains every reply and keeps each client's own order.",
+            Model::Linearizable => {
+                "Every call takes effect at one instant between its invocation and its reply."
+            }
+            Model::Sequential => {
+                "One order of all calls explains every reply and keeps each client's own order."
+            }
             Model::TwoAtomic => "Each read returns one of the two latest values of some linearization.",
             Model::Regular => "Each read, alone, returns the last write before it or one that overlaps it.",
             Model::Safe => "A read that overlaps no write returns the last one before it.",

@@ -3,7 +3,7 @@
 //! Failed ops certainly did not happen and are left out at the door. A call that the object does not know is an
 //! error, never silently dropped.
 
-use super::engine::{Decide, Decision};
+use super::engine::{Decide, Decision, Refuted};
 use super::explain::{Claim, Story};
 use super::levels;
 use super::objects::*;
@@ -139,7 +139,12 @@ impl Bind for Register {
     }
 }
 
-impl Decide for Counter {}
+impl Decide for Counter {
+    fn screen(&self, ops: &[Timed<Self>]) -> Option<Refuted<Self>> {
+        let found = super::bounds::outside(ops)?;
+        Some(Refuted { core: found.core(), reduced: Some(found.reduced(ops)) })
+    }
+}
 
 impl Bind for Counter {
     const NOUN: &'static str = "counter";
@@ -167,6 +172,15 @@ impl Bind for Counter {
             ),
             _ => return unknown(op, Self::NOUN),
         }))
+    }
+
+    fn tell(
+        &self,
+        ops: &[Timed<Self>],
+        _: &[usize],
+        story: &Story<'_>,
+    ) -> Option<(&'static str, Vec<String>)> {
+        super::bounds::outside(ops).map(|found| found.tell(story))
     }
 
     fn show(&self, state: &i64, _: &History) -> String {

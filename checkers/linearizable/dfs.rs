@@ -56,25 +56,25 @@ pub fn search<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Report {
     Search::new(spec, ops, limits).run()
 }
 
-const REFUSED: u32 = u32::MAX;
+pub(super) const REFUSED: u32 = u32::MAX;
 
 /// An ok op, in order of invocation.
-struct Ok {
-    op: u32,
-    inv: Pos,
-    res: Pos,
-    class: u32,
+pub(super) struct Ok {
+    pub(super) op: u32,
+    pub(super) inv: Pos,
+    pub(super) res: Pos,
+    pub(super) class: u32,
     call: u32,
-    idle: bool,
+    pub(super) idle: bool,
     slot: u32,
 }
 
 /// Info ops with equal calls, in order of invocation.
-struct Infos {
+pub(super) struct Infos {
     call: u32,
-    class: u32,
-    members: Vec<u32>,
-    from: Vec<Pos>,
+    pub(super) class: u32,
+    pub(super) members: Vec<u32>,
+    pub(super) from: Vec<Pos>,
 }
 
 /// One configuration on the stack. Its open ops are the tail of `Search::open` from `open_at`.
@@ -90,31 +90,33 @@ struct Frame {
     next: u32,
 }
 
-struct Search<'a, S: Spec> {
+pub(super) struct Search<'a, S: Spec> {
     spec: &'a S,
     ops: &'a [Timed<S>],
     limits: Limits,
-    ok: Vec<Ok>,
-    infos: Vec<Infos>,
+    pub(super) ok: Vec<Ok>,
+    pub(super) infos: Vec<Infos>,
     /// An op of each class of equal (call, reply).
     class: Vec<u32>,
     states: Interned<S::State>,
     /// Sorted (class of infos, number used).
-    counts: Interned<Vec<(u32, u32)>>,
+    pub(super) counts: Interned<Vec<(u32, u32)>>,
     wide: Interned<Vec<u32>>,
     moves: Map<(u32, u32), u32>,
     memo: Memo,
     frames: Vec<Frame>,
     open: Vec<u32>,
     order: Vec<u32>,
-    steps: u64,
+    pub(super) steps: u64,
+    /// Heap bytes behind the interned states, counts and wide masks.
+    heap: usize,
     settled: Pos,
     furthest: Vec<Vec<usize>>,
     most: usize,
 }
 
 impl<'a, S: Spec> Search<'a, S> {
-    fn new(spec: &'a S, ops: &'a [Timed<S>], limits: &Limits) -> Self {
+    pub(super) fn new(spec: &'a S, ops: &'a [Timed<S>], limits: &Limits) -> Self {
         let mut calls: Interned<&S::Call> = Interned::default();
         let mut classes: Interned<(&S::Call, Option<&S::Reply>)> = Interned::default();
         let (mut class, mut ok, mut groups) = (Vec::new(), Vec::new(), Vec::<Infos>::new());
@@ -157,6 +159,7 @@ impl<'a, S: Spec> Search<'a, S> {
             open: Vec::new(),
             order: Vec::new(),
             steps: 0,
+            heap: 0,
             settled: 0,
             furthest: Vec::new(),
             most: 0,
@@ -177,11 +180,13 @@ impl<'a, S: Spec> Search<'a, S> {
         if self.enter(root) {
             return self.yes();
         }
+        let mut turn = 0u32;
         while let Some(frame) = self.frames.last().copied() {
+            turn = turn.wrapping_add(1);
             if self.steps >= self.limits.steps {
                 return Answer::Spent(Why::Steps);
             }
-            if self.frames.len() & 1023 == 0 && self.bytes() > self.limits.bytes {
+            if turn & 255 == 0 && self.bytes() > self.limits.bytes {
                 return Answer::Spent(Why::Bytes);
             }
             let Some((choice, state, next)) = self.choose(&frame) else {
@@ -204,10 +209,10 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     fn bytes(&self) -> u64 {
-        let states = self.states.len() * (2 * size_of::<S::State>() + 32) + self.moves.len() * 24;
+        let tables = self.states.len() * (2 * size_of::<S::State>() + 32) + self.moves.len() * 24 + self.heap;
         let stacks =
             self.frames.capacity() * size_of::<Frame>() + (self.open.capacity() + self.order.capacity()) * 4;
-        (self.memo.bytes() + states + stacks) as u64
+        (self.memo.bytes() + tables + stacks) as u64
     }
 
     fn leave(&mut self) {
@@ -218,14 +223,20 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     /// The state after an op of this class, or [`REFUSED`].
-    fn step(&mut self, state: u32, class: u32) -> u32 {
+    pub(super) fn step(&mut self, state: u32, class: u32) -> u32 {
         self.steps += 1;
         if let Some(next) = self.moves.get(&(state, class)) {
             return *next;
         }
         let op = &self.ops[self.class[class as usize] as usize];
         let next = match self.spec.step(self.states.get(state), &op.call, op.reply.as_ref()) {
-            Some(next) => self.states.id(&next),
+            Some(next) => {
+                let known = self.states.len();
+                let id = self.states.id(&next);
+                // Interned things are held twice: in the table and in the index.
+                self.heap += (self.states.len() - known) * 2 * self.spec.weight(&next);
+                id
+            }
             None => REFUSED,
         };
         self.moves.insert((state, class), next);
@@ -288,9 +299,22 @@ impl<'a, S: Spec> Search<'a, S> {
         false
     }
 
-    fn used(&self, infos: u32, group: u32) -> u32 {
+    pub(super) fn used(&self, infos: u32, group: u32) -> u32 {
         let counts = self.counts.get(infos);
         counts.binary_search_by_key(&group, |c| c.0).map_or(0, |at| counts[at].1)
+    }
+
+    /// The counts with one more info op of a group used.
+    pub(super) fn one_more(&mut self, infos: u32, group: u32) -> u32 {
+        let mut counts = self.counts.get(infos).clone();
+        match counts.binary_search_by_key(&group, |c| c.0) {
+            Ok(at) => counts[at].1 += 1,
+            Err(at) => counts.insert(at, (group, 1)),
+        }
+        let known = self.counts.len();
+        let id = self.counts.id(&counts);
+        self.heap += (self.counts.len() - known) * 2 * (counts.len() * 8 + 32);
+        id
     }
 
     /// The frame after a choice, its open ops already on the stack, without the choice.
@@ -309,12 +333,7 @@ impl<'a, S: Spec> Search<'a, S> {
             let group = choice - (to - from) as u32;
             let used = self.used(infos, group);
             self.order.push(self.infos[group as usize].members[used as usize]);
-            let mut counts = self.counts.get(infos).clone();
-            match counts.binary_search_by_key(&group, |c| c.0) {
-                Ok(at) => counts[at].1 += 1,
-                Err(at) => counts.insert(at, (group, 1)),
-            }
-            infos = self.counts.id(&counts);
+            infos = self.one_more(infos, group);
         }
         Frame { hi: parent.hi, state, infos, open_at: to as u32, order_at, wall: OPEN, next: 0 }
     }
@@ -377,7 +396,10 @@ impl<'a, S: Spec> Search<'a, S> {
                 _ => more.push(*i),
             }
         }
+        let known = self.wide.len();
+        let length = more.len();
         let more = if more.is_empty() { 0 } else { self.wide.id(&more) };
+        self.heap += (self.wide.len() - known) * 2 * (length * 4 + 32);
         Key { mask, hi: frame.hi, state: frame.state, infos: frame.infos, more }
     }
 

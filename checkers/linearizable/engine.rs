@@ -6,7 +6,7 @@ use super::dfs::{self, Limits};
 use super::preprocess;
 use super::replay::replay;
 use super::spec::{Pos, Spec, Timed};
-use super::{oracle, reference};
+use super::{beam, oracle, reference};
 use crate::verdict::Why;
 
 /// What a closed form answers: an order, or a contradiction.
@@ -25,6 +25,13 @@ pub struct Refuted<S: Spec> {
 pub trait Decide: Spec + Sized {
     /// `None` where its preconditions do not hold.
     fn decide(&self, ops: &[Timed<Self>]) -> Option<Decision<Self>> {
+        let _ = ops;
+        None
+    }
+
+    /// A contradiction that a cheap sweep can see. `None` proves nothing. Asked before the search, which needs long
+    /// to exhaust what one glance refutes.
+    fn screen(&self, ops: &[Timed<Self>]) -> Option<Refuted<Self>> {
         let _ = ops;
         None
     }
@@ -58,25 +65,43 @@ const RECHECK: u64 = 5_000_000;
 pub fn decide<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
     match spec.decide(ops) {
         Some(Ok(order)) => return checked(spec, ops, order, "decider", ops.len() as u64),
-        Some(Err(refuted)) => {
-            let answer = match agrees(spec, ops, &refuted) {
-                true => Answer::No(Some(refuted)),
-                false => Answer::Unknown(Why::Disagreement),
-            };
-            return Decided { answer, by: "decider", steps: ops.len() as u64, settled: 0 };
-        }
+        Some(Err(refuted)) => return contradicted(spec, ops, refuted, "decider"),
         None => {}
     }
-    let report = dfs::search(spec, ops, limits);
-    match report.answer {
-        dfs::Answer::Yes(order) => checked(spec, ops, order, "dfs", report.steps),
-        dfs::Answer::No => {
-            Decided { answer: Answer::No(None), by: "dfs", steps: report.steps, settled: report.settled }
+    if let Some(refuted) = spec.screen(ops) {
+        return contradicted(spec, ops, refuted, "sweep");
+    }
+    portfolio(spec, ops, limits)
+}
+
+/// The search in rounds of growing budget, each followed by a frontier of growing width that can only say yes.
+fn portfolio<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
+    let first = (10 * ops.len() as u64).max(100_000);
+    let (mut spent, mut settled) = (0, 0);
+    for round in 0..4u32 {
+        let last = round == 3;
+        let left = limits.steps.saturating_sub(spent);
+        let steps = if last { left } else { left.min(first << (3 * round)) };
+        let report = dfs::search(spec, ops, &Limits { steps, ..*limits });
+        spent += report.steps;
+        settled = settled.max(report.settled);
+        match report.answer {
+            dfs::Answer::Yes(order) => return checked(spec, ops, order, "dfs", spent),
+            dfs::Answer::No => return Decided { answer: Answer::No(None), by: "dfs", steps: spent, settled },
+            dfs::Answer::Spent(why) if last || spent >= limits.steps => {
+                return Decided { answer: Answer::Unknown(why), by: "dfs", steps: spent, settled };
+            }
+            dfs::Answer::Spent(_) => {}
         }
-        dfs::Answer::Spent(why) => {
-            Decided { answer: Answer::Unknown(why), by: "dfs", steps: report.steps, settled: report.settled }
+        let steps = limits.steps.saturating_sub(spent).min((40 * first) << (3 * round));
+        let report = beam::search(spec, ops, 8 << (2 * round), &Limits { steps, ..*limits });
+        spent += report.steps;
+        settled = settled.max(report.settled);
+        if let dfs::Answer::Yes(order) = report.answer {
+            return checked(spec, ops, order, "beam", spent);
         }
     }
+    Decided { answer: Answer::Unknown(Why::Steps), by: "dfs", steps: spent, settled }
 }
 
 /// The same after leaving out what cannot matter.
@@ -90,6 +115,14 @@ pub fn decide_needed<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> 
         _ => {}
     }
     decided
+}
+
+fn contradicted<S: Spec>(spec: &S, ops: &[Timed<S>], refuted: Refuted<S>, by: &'static str) -> Decided<S> {
+    let answer = match agrees(spec, ops, &refuted) {
+        true => Answer::No(Some(refuted)),
+        false => Answer::Unknown(Why::Disagreement),
+    };
+    Decided { answer, by, steps: ops.len() as u64, settled: 0 }
 }
 
 fn checked<S: Spec>(

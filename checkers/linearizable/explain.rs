@@ -22,11 +22,15 @@ pub struct Claim<S: Spec> {
     /// Ops outside the partition's prefix that the story mentions.
     pub also: Vec<OpId>,
     /// Many ops that one line stands for.
-    pub group: Option<(Vec<usize>, String)>,
+    pub groups: Vec<(Vec<usize>, String)>,
     pub words: Vec<String>,
     #[doc(hidden)]
     pub of: std::marker::PhantomData<fn() -> S>,
 }
+
+/// Steps of one look for the first bad completion. A look that ends undecided counts as *not yet bad*, so the prefix
+/// that is explained may be longer than it had to be, never shorter.
+const A_LOOK: u64 = 1_000_000;
 
 /// The ops of one partition.
 pub struct Part<S: Spec> {
@@ -43,6 +47,7 @@ pub fn explain<S: Bind>(
     limits: &Limits,
     history: &History,
 ) -> Result<Counterexample, Why> {
+    let limits = &Limits { steps: limits.steps.min(A_LOOK), ..*limits };
     let (end, bad) = first_bad(spec, &part.ops, limits);
     let (at, ops) = prefix(&part.ops, end);
     let ids: Vec<OpId> = at.iter().map(|i| part.ids[*i]).collect();
@@ -73,7 +78,7 @@ fn first_bad<S: Bind>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> (Pos, Opti
     let (mut good, mut bad) = (0, ends.len());
     while good + 1 < bad {
         let middle = good.midpoint(bad);
-        let (_, cut) = prefix(&ops[..], ends[middle - 1].0);
+        let (_, cut) = prefix(ops, ends[middle - 1].0);
         match decide_needed(spec, &cut, limits).is_no() {
             true => bad = middle,
             false => good = middle,
@@ -92,8 +97,8 @@ struct Finder<'a, S: Bind> {
     limits: &'a Limits,
 }
 
-/// Tries of the shrinker before it stops where it is.
-const TRIES: u32 = 4_000;
+/// Steps of the shrinker, all tries together, before it stops where it is.
+const SHRINKING: u64 = 50_000_000;
 
 impl<S: Bind> Finder<'_, S> {
     fn find(&self, bad: Option<usize>) -> Result<Counterexample, Why> {
@@ -125,7 +130,7 @@ impl<S: Bind> Finder<'_, S> {
         claim.core.sort_by_key(|i| self.ops[*i].inv);
         claim.core.dedup();
         let mut all = claim.core.clone();
-        all.extend(claim.group.iter().flat_map(|g| g.0.iter().copied()));
+        all.extend(claim.groups.iter().flat_map(|g| g.0.iter().copied()));
         all.sort_unstable();
         all.dedup();
         if !refutes(self.spec, &all.iter().map(|i| self.ops[*i].clone()).collect::<Vec<_>>()) {
@@ -134,12 +139,12 @@ impl<S: Bind> Finder<'_, S> {
         let mut told = self.counterexample(claim.pattern, claim.core, &[], claim.words);
         told.core.extend(claim.also);
         told.core.sort_unstable();
-        told.groups = claim.group.into_iter().map(|g| g.1).collect();
+        told.groups = claim.groups.into_iter().map(|g| g.1).collect();
         Some(told)
     }
 
     fn shrunk(&self) -> Result<Counterexample, Why> {
-        let small = shrink(self.spec, self.ops, TRIES);
+        let small = shrink(self.spec, self.ops, SHRINKING);
         if !refutes(self.spec, &small.ops) {
             return Err(Why::Disagreement);
         }

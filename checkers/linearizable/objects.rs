@@ -201,6 +201,10 @@ impl Spec for WholeSet {
         Vec::new()
     }
 
+    fn weight(&self, s: &Vec<ValueId>) -> usize {
+        size_of_val(s.as_slice())
+    }
+
     fn step(&self, s: &Vec<ValueId>, call: &SetCall, reply: Option<&SetReply>) -> Option<Vec<ValueId>> {
         let fits = match (call, reply) {
             (_, None) | (SetCall::Add(_) | SetCall::Remove(_), Some(SetReply::Done)) => true,
@@ -254,6 +258,10 @@ impl Spec for List {
         Vec::new()
     }
 
+    fn weight(&self, s: &Vec<ValueId>) -> usize {
+        size_of_val(s.as_slice())
+    }
+
     fn step(&self, s: &Vec<ValueId>, call: &ListCall, reply: Option<&ListReply>) -> Option<Vec<ValueId>> {
         match (call, reply) {
             (ListCall::Append(v), None | Some(ListReply::Done)) => {
@@ -303,6 +311,10 @@ impl Spec for Queue {
 
     fn init(&self) -> Vec<ValueId> {
         Vec::new()
+    }
+
+    fn weight(&self, s: &Vec<ValueId>) -> usize {
+        size_of_val(s.as_slice())
     }
 
     fn step(&self, s: &Vec<ValueId>, call: &QueueCall, reply: Option<&QueueReply>) -> Option<Vec<ValueId>> {

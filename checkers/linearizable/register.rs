@@ -19,6 +19,10 @@ impl Decide for Register {
     fn decide(&self, ops: &[Timed<Register>]) -> Option<Answer<Register>> {
         decide(self, ops).map(|d| d.map_err(|core| Refuted { core, reduced: None }))
     }
+
+    fn screen(&self, ops: &[Timed<Register>]) -> Option<Refuted<Register>> {
+        super::screen::stale(self, ops).map(|core| Refuted { core, reduced: None })
+    }
 }
 
 /// An order of indices, or the ops that contradict each other (every producer of their values is among them).

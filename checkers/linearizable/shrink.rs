@@ -26,8 +26,8 @@ enum Fate {
 /// One try may cost this many steps; an unknown answer counts as *not* invalid.
 const A_TRY: Limits = Limits { steps: 400_000, bytes: 64 << 20, furthest: false };
 
-/// Shrinks until no single move is left (1-minimal) or `tries` are spent.
-pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut tries: u32) -> Small<S> {
+/// Shrinks until no single move is left (1-minimal) or `steps` are spent.
+pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut steps: u64) -> Small<S> {
     let mut fates = vec![Fate::Whole; ops.len()];
     let mut chunk = ops.len().div_ceil(2).max(1);
     loop {
@@ -35,17 +35,16 @@ pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut tries: u32) -> Small<S>
         let candidates: Vec<usize> =
             (0..ops.len()).filter(|i| fates[*i] == Fate::Whole && ops[*i].is_ok()).collect();
         for part in candidates.chunks(chunk) {
-            if tries == 0 {
+            if steps == 0 {
                 return left(spec, ops, &fates);
             }
-            tries -= 1;
             let before = fates.clone();
             part.iter().for_each(|i| fates[*i] = weaker(spec, &ops[*i]));
-            let invalid = decide_needed(spec, &apply(ops, &fates).1, &A_TRY).is_no();
-            if invalid {
-                changed = true;
-            } else {
-                fates = before;
+            let decided = decide_needed(spec, &apply(ops, &fates).1, &A_TRY);
+            steps = steps.saturating_sub(decided.steps.max(ops.len() as u64));
+            match decided.is_no() {
+                true => changed = true,
+                false => fates = before,
             }
         }
         if chunk == 1 && !changed {

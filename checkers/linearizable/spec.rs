@@ -80,6 +80,12 @@ pub trait Spec: Sync {
         self.pure(call)
     }
 
+    /// Heap bytes of a state, for the memory budget.
+    fn weight(&self, s: &Self::State) -> usize {
+        let _ = s;
+        0
+    }
+
     /// Might `by` need that `info` happened before it? `by` is an ok op that completed after `info` was invoked,
     /// or an info op (no reply) that is itself needed. Answering `false` asserts the lemma of the object: an info
     /// op that nothing needs may be deleted without changing the verdict.

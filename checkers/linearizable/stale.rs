@@ -81,7 +81,7 @@ fn unwritten(bad: usize, value: ValueId, story: &Story<'_>) -> Claim<Register> {
         pattern,
         core: vec![bad],
         also,
-        group: None,
+        groups: vec![],
         words: with_strike(words, bad, story),
         of: Default::default(),
     }
@@ -130,20 +130,25 @@ fn double_cas(
         format!("{} and {} both replaced {shown}.", capital(&story.full(other)), story.full(bad)),
         format!("{source}; one of the updates was lost."),
     ];
-    let group = (producers.len() > 1)
-        .then(|| (producers.to_vec(), format!("all {} writes of {shown}", producers.len())));
     let mut core = all;
-    if group.is_none() {
-        core.extend_from_slice(producers);
-    }
+    let groups = few_or_line(&mut core, producers, &shown);
     Some(Claim {
         pattern: "lost update",
         core,
         also: vec![],
-        group,
+        groups,
         words: with_strike(words, bad, story),
         of: Default::default(),
     })
+}
+
+/// One producer belongs to the core; many are one line.
+fn few_or_line(core: &mut Vec<usize>, producers: &[usize], shown: &str) -> Vec<(Vec<usize>, String)> {
+    if producers.len() > 1 {
+        return vec![(producers.to_vec(), format!("all {} writes of {shown}", producers.len()))];
+    }
+    core.extend_from_slice(producers);
+    vec![]
 }
 
 /// Another value was certainly there after every store of this one and before the op that saw this one began.
@@ -165,6 +170,20 @@ fn overwritten(
         _ => producers.iter().copied().max_by_key(|i| ops[*i].res),
     };
     let from = settled.map_or(0, |i| ops[i].res);
+    // A value stored once and replaced by a successful cas is gone, whenever it was stored.
+    let once = producers.len() + initial as usize == 1;
+    let away = |i: &usize| {
+        matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value) && ops[*i].is_ok()
+    };
+    let replaced =
+        (0..ops.len()).filter(|i| once && away(i) && ops[*i].res < ops[bad].inv).min_by_key(|i| ops[*i].res);
+    if let Some(cas) = replaced {
+        let mut core = producers.to_vec();
+        core.extend([cas, bad]);
+        let pattern = if story.op(bad).f() == "read" { "stale read" } else { "lost update" };
+        let words = tell_replaced(spec, ops, bad, cas, value, producers, story);
+        return Some(Claim { pattern, core, also: vec![], groups: vec![], words, of: Default::default() });
+    }
     let inside = |i: &usize| {
         ops[*i].is_ok() && (settled.is_none() || ops[*i].inv > from) && ops[*i].res < ops[bad].inv
     };
@@ -198,31 +217,58 @@ fn overwritten(
         (None, None) => return None,
     };
     let mut core = vec![between, bad];
-    let group = match producers {
-        [one] => {
-            core.push(*one);
-            None
-        }
-        [] => None,
-        many => Some((many.to_vec(), format!("all {} writes of {shown}", many.len()))),
-    };
+    let mut groups = few_or_line(&mut core, producers, &shown);
     core.extend(settled);
     // What a value that was only seen came from, so that the core stands alone.
-    if pattern == "new/old inversion" {
-        core.extend(
-            (0..ops.len()).filter(|i| {
-                spec.makes(&ops[*i]) == spec.sees(&ops[between]) && ops[*i].inv < ops[between].res
-            }),
-        );
+    if let Some(new) = spec.sees(&ops[between]).filter(|_| pattern == "new/old inversion") {
+        let source = |i: &usize| spec.makes(&ops[*i]) == Some(new) && ops[*i].inv < ops[between].res;
+        let sources: Vec<usize> = (0..ops.len()).filter(source).collect();
+        groups.extend(few_or_line(&mut core, &sources, &story.value(new)));
     }
     Some(Claim {
         pattern,
         core,
         also: vec![],
-        group,
+        groups,
         words: with_strike(words, bad, story),
         of: Default::default(),
     })
+}
+
+fn tell_replaced(
+    spec: &Register,
+    ops: Ops,
+    bad: usize,
+    cas: usize,
+    value: ValueId,
+    producers: &[usize],
+    story: &Story<'_>,
+) -> Vec<String> {
+    let shown = story.value(value);
+    let new = spec.makes(&ops[cas]).unwrap_or(value);
+    let verb = if story.op(bad).f() == "read" { "returned" } else { "succeeded by finding" };
+    let source = match producers {
+        [one] => format!("It was stored once only, by {}", story.making(*one, value)),
+        _ => "It is the initial value, and nobody stored it again".into(),
+    };
+    let words = vec![
+        format!(
+            "{} is not linearizable: {} {verb} {shown}, although {} had replaced it with {} before #{} began.",
+            story.subject(),
+            story.full(bad),
+            story.short(cas),
+            story.value(new),
+            story.op(bad).id.0
+        ),
+        format!(
+            "{} found {shown} and was acknowledged {} before {} began.",
+            capital(&story.full(cas)),
+            story.gap(cas, bad),
+            story.short(bad)
+        ),
+        format!("{source}, so it could not come back."),
+    ];
+    with_strike(words, bad, story)
 }
 
 fn tell_overwritten(

@@ -1,5 +1,7 @@
 //! Recorded histories of real systems under real faults, where they are at hand: `SCHISM_DATA=<folder>`.
 
+#![allow(clippy::disallowed_methods, reason = "a test may read files")]
+
 use checkers::linearizable::{Linearizable, Object};
 use checkers::{Budget, Checker, Findings, Verdict};
 use history::History;

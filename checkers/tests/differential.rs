@@ -7,7 +7,7 @@ use checkers::linearizable::engine::{Answer, decide_needed};
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::preprocess::needed;
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
-use checkers::linearizable::{oracle, reference, register, replay};
+use checkers::linearizable::{beam, oracle, reference, register, replay, screen};
 use common::{Mix, register_run, v};
 use history::rng::Rng;
 
@@ -34,7 +34,7 @@ fn truth(ops: &Ops) -> bool {
 #[test]
 fn engines_agree_with_brute_force() {
     let mut rng = Rng::new(1, "differential");
-    let (mut invalid, mut decided) = (0, 0);
+    let (mut invalid, mut decided, mut swept, mut beamed) = (0, 0, 0, 0);
     for _ in 0..20_000 {
         let ops = small(&mut rng);
         let truth = truth(&ops);
@@ -54,13 +54,25 @@ fn engines_agree_with_brute_force() {
                 }
             }
         }
+        if let dfs::Answer::Yes(order) = beam::search(&SPEC, &ops, 4, &Limits::default()).answer {
+            assert!(truth && replay::replay(&SPEC, &ops, &order).is_ok(), "beam: {ops:?}");
+            beamed += 1;
+        }
+        if let Some(core) = screen::stale(&SPEC, &part) {
+            assert!(!truth, "sweep: {ops:?}");
+            swept += 1;
+            let core: Ops = core.iter().map(|i| part[*i].clone()).collect();
+            assert_eq!(oracle::linearizable(&SPEC, &core), Some(false), "swept core of {ops:?}");
+        }
         match decide_needed(&SPEC, &ops, &Limits::default()).answer {
             Answer::Yes(order) => assert!(truth && replay::replay(&SPEC, &ops, &order).is_ok(), "{ops:?}"),
             Answer::No(_) => assert!(!truth, "{ops:?}"),
             Answer::Unknown(why) => panic!("{why:?}: {ops:?}"),
         }
     }
-    assert!(invalid > 1_000 && invalid < 19_000 && decided > 2_000, "{invalid} invalid, {decided} decided");
+    assert!(invalid > 1_000 && invalid < 19_000, "{invalid} invalid");
+    assert!(decided > 2_000 && swept > invalid / 2, "{decided} decided, {swept} of {invalid} swept");
+    assert!(beamed > (20_000 - invalid) * 9 / 10, "the beam found {beamed}");
 }
 
 #[test]
@@ -167,4 +179,23 @@ fn many_lost_calls_are_no_trouble() {
         let decided = decide_needed(&SPEC, &ops, &Limits { steps: 20_000_000, ..Limits::default() });
         assert!(matches!(decided.answer, Answer::Yes(_)), "{} after {} steps", decided.by, decided.steps);
     }
+}
+
+#[test]
+fn the_answer_is_the_same_at_any_number_of_threads() {
+    use checkers::linearizable::{Linearizable, Object};
+    use checkers::{Budget, Checker};
+    let mut notation = String::new();
+    for key in 0..12 {
+        let read = if key % 4 == 3 { key } else { key + 1 };
+        notation += &format!("p{} write k{key} {} {:pad$}|--|\n", 2 * key, key + 1, "", pad = key % 5);
+        notation += &format!("p{} read k{key} {read} {:pad$}|--|\n", 2 * key + 1, "", pad = 12 + key % 5);
+    }
+    let history = history::text::parse(&notation).unwrap();
+    let judge =
+        || Linearizable { object: Object::Auto }.check(&history, &Budget::default()).to_json().to_string();
+    let at = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap().install(judge);
+    assert!(at(1).contains("\"invalid_keys\":3"), "{}", at(1));
+    assert_eq!(at(1), at(2));
+    assert_eq!(at(1), at(8));
 }

@@ -80,6 +80,7 @@ fn each_pattern_has_its_name() {
         ("future read", "p0 read x 7 |--|\n p1 write x 7       |--|"),
         ("new/old inversion", "p0 write x 1 |--------------|\n p1 read x 1   |-|\n p2 read x nil      |-|"),
         ("lost update", "p0 write x 1 |-|\n p1 cas x 1 2     |-----|\n p2 cas x 1 3     |-----|\n"),
+        ("stale read", "p0 write x 1 |--------------|\n p1 cas x 1 2   |-|\n p2 read x 1          |-----|"),
         ("stale read", "p0 read x nil          |--|\n p1 write x 1 |--|"),
     ];
     for (pattern, notation) in cases {
@@ -109,7 +110,9 @@ fn an_old_value_written_many_times_is_one_line() {
 fn other_objects() {
     valid(Object::Counter, "p0 add c 2 |----|\n p1 read c 2  |-|\n p2 add c 1 |-?\n p3 read c 3         |-|");
     let c = invalid(Object::Counter, "p0 add c 2 |----|\n p1 read c 5         |-|");
-    assert!(c.words[0].contains("no order") && c.words[2].contains("needs 5"), "{:?}", c.words);
+    assert!(c.pattern == "thin-air sum" && c.words[0].contains("returned 5, but at most 2"), "{c:?}");
+    let c = invalid(Object::Counter, "p0 add c 2 |----|\n p1 add c 2 |----|\n p2 read c 1  |-|");
+    assert!(c.words[0].contains("no order") && c.words[2].contains("needs 1, sum is"), "{:?}", c.words);
     valid(
         Object::Queue,
         "p0 enqueue q 1 |--|\n p1 enqueue q 2     |--|\n p2 dequeue q 1          |--|\n p2 dequeue q 2                 |-|",

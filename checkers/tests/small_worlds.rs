@@ -2,6 +2,7 @@
 
 mod common;
 
+use checkers::linearizable::engine::{self, Decide};
 use checkers::linearizable::objects::*;
 use checkers::linearizable::spec::{Spec, Timed};
 use checkers::linearizable::{dfs, oracle, preprocess, reference, register, replay};
@@ -19,7 +20,7 @@ fn dfs_says<S: Spec>(spec: &S, ops: &[Timed<S>]) -> bool {
 }
 
 /// Linearizable and all, by the oracle; every engine has to agree on every one.
-fn count<S: Spec>(
+fn count<S: Decide>(
     spec: &S,
     n: usize,
     types: &[(S::Call, Option<S::Reply>)],
@@ -31,6 +32,9 @@ fn count<S: Spec>(
         assert_eq!(dfs_says(spec, ops), truth, "dfs: {ops:?}");
         let needed: Vec<_> = preprocess::needed(spec, ops).into_iter().map(|i| ops[i].clone()).collect();
         assert_eq!(dfs_says(spec, &needed), truth, "without unneeded infos: {ops:?}");
+        let whole = engine::decide_needed(spec, ops, &dfs::Limits::default());
+        assert!(!matches!(whole.answer, engine::Answer::Unknown(_)), "{ops:?}");
+        assert_eq!(!whole.is_no(), truth, "{}: {ops:?}", whole.by);
         if n < 4 {
             assert_eq!(
                 reference::linearizable(spec, ops, 1 << 20, 1 << 20),
@@ -115,6 +119,43 @@ fn counter() {
     ];
     let counts: Vec<_> = (1..=4).map(|n| count(&Counter, n, &types, |_, _| {})).collect();
     assert_eq!(counts, [(4, 6), (56, 108), (1_494, 3_240), (59_975, 136_080)]);
+}
+
+/// Lists and whole sets are decided without search: no published counts, so the oracle alone is the judge.
+#[test]
+fn lists_and_whole_sets() {
+    let types = [
+        (ListCall::Append(v(1)), Some(ListReply::Done)),
+        (ListCall::Append(v(2)), Some(ListReply::Done)),
+        (ListCall::Append(v(1)), None),
+        (ListCall::Append(v(2)), None),
+        (ListCall::Read, Some(ListReply::Elements(vec![]))),
+        (ListCall::Read, Some(ListReply::Elements(vec![v(1)]))),
+        (ListCall::Read, Some(ListReply::Elements(vec![v(2)]))),
+        (ListCall::Read, Some(ListReply::Elements(vec![v(1), v(2)]))),
+        (ListCall::Read, Some(ListReply::Elements(vec![v(2), v(1)]))),
+    ];
+    (1..=3).for_each(|n| assert!(count(&List, n, &types, |_, _| {}).0 > 1));
+    let types = [
+        (SetCall::Add(v(1)), Some(SetReply::Done)),
+        (SetCall::Add(v(2)), Some(SetReply::Done)),
+        (SetCall::Add(v(1)), None),
+        (SetCall::Remove(v(1)), Some(SetReply::Done)),
+        (SetCall::Read, Some(SetReply::Members(vec![]))),
+        (SetCall::Read, Some(SetReply::Members(vec![v(1)]))),
+        (SetCall::Read, Some(SetReply::Members(vec![v(1), v(2)]))),
+    ];
+    (1..=3).for_each(|n| assert!(count(&WholeSet, n, &types, |_, _| {}).0 > 1));
+}
+
+#[test]
+fn locks() {
+    use MutexCall::*;
+    let types: Vec<_> = [Acquire(1), Acquire(2), Release(1), Release(2)]
+        .into_iter()
+        .flat_map(|call| [(call, Some(())), (call, None)])
+        .collect();
+    (1..=3).for_each(|n| assert!(count(&Mutex, n, &types, |_, _| {}).0 > 1));
 }
 
 #[test]

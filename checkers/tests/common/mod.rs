@@ -141,7 +141,7 @@ pub fn register_run(rng: &mut Rng, mix: Mix) -> Vec<Timed<Register>> {
                 open[client] = Some(Open { op: ops.len() - 1, effect: false, info });
             }
             None => {}
-            Some(o) if !o.effect && !(o.info && rng.chance(0.3)) => {
+            Some(o) if !(o.effect || o.info && rng.chance(0.3)) => {
                 let said = match ops[o.op].call {
                     Read => Value(state),
                     Cas(old, _) if old != state => Mismatch,
@@ -156,11 +156,8 @@ pub fn register_run(rng: &mut Rng, mix: Mix) -> Vec<Timed<Register>> {
                 open[client] = Some(Open { effect: true, ..o });
             }
             // Done, or given up: an info that has not taken effect may never.
-            Some(o) => {
-                if !o.info {
-                    ops[o.op].res = pos;
-                }
-            }
+            Some(o) if !o.info => ops[o.op].res = pos,
+            Some(_) => {}
         }
     }
     for _ in 0..mix.lies {
