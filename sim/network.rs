@@ -81,6 +81,7 @@ impl Network {
     /// the wire when the cut came is lost too.
     pub fn passes(&mut self, from: NodeId, to: NodeId) -> bool {
         let link = self.link_mut(from, to);
+        // Not `dropped += u64::from(!open)`: rustc 1.95 loses the sum where it inlines this (rust-lang/rust#158206).
         if link.cuts > 0 {
             link.dropped += 1;
         }

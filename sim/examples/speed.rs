@@ -35,6 +35,8 @@ fn spec(seed: u64) -> SimSpec {
 }
 
 fn main() {
+    let traced = run(&SimSpec { trace_hash: true, ..spec(1) });
+    println!("seed 1 has the trace {:016x}", traced.trace_hash);
     let runs = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(300u64);
     let begun = Instant::now();
     let (mut messages, mut events, mut settled) = (0, 0, 0);
