@@ -14,6 +14,7 @@ pub mod list;
 pub mod lock;
 pub mod logs;
 pub mod presence;
+pub mod regular;
 pub mod set;
 pub mod stats;
 pub mod verdict;
@@ -46,6 +47,7 @@ pub const ALL: &[&dyn Checker] = &[
     &list::List,
     &lock::Lock,
     &logs::Logs,
+    &regular::Regular,
     &set::Set,
     &stats::Stats,
 ];

@@ -25,6 +25,7 @@ pub mod spec;
 pub mod stale;
 pub mod story;
 pub mod tales;
+pub mod weaker;
 
 use crate::verdict::{Counterexample, Findings, Model, Reason, Verdict, Why, Witness};
 use crate::{Budget, Checker};

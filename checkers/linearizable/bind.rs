@@ -38,6 +38,12 @@ pub trait Bind: Decide {
         None
     }
 
+    /// What a partition without an order still satisfies, as a sentence.
+    fn still(&self, ops: &[Timed<Self>]) -> Option<String> {
+        let _ = ops;
+        None
+    }
+
     fn show(&self, state: &Self::State, history: &History) -> String;
 
     /// Why a call cannot come next in this state: `needs 3, value is 5`.
@@ -102,6 +108,14 @@ impl Bind for Register {
         story: &Story<'_>,
     ) -> Option<(&'static str, Vec<String>)> {
         super::stale::tell(self, ops, core, story)
+    }
+
+    fn still(&self, ops: &[Timed<Self>]) -> Option<String> {
+        super::weaker::irregular(self, ops).is_none().then(|| {
+            "It is still regular: each read alone returned the last write before it or one that overlapped it; only \
+             together do they contradict each other."
+                .into()
+        })
     }
 
     fn show(&self, state: &ValueId, history: &History) -> String {

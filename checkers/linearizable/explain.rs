@@ -59,6 +59,7 @@ pub fn explain<S: Bind>(
     counterexample.key = story.key.clone();
     counterexample.first_bad = bad.map(|i| ids[i]);
     counterexample.by = by.to_string();
+    counterexample.words.extend(spec.still(&part.ops));
     Ok(counterexample)
 }
 

@@ -147,6 +147,25 @@ fn lists() {
 }
 
 #[test]
+fn weaker_registers() {
+    let regular = &checkers::regular::Regular;
+    // Two reads beside one write, new then old: regular, though not linearizable.
+    let inversion = "p0 write x 1 |--------------|\n p1 read x 1   |-|\n p2 read x nil      |-|";
+    valid(regular, inversion);
+    // The old value beside the second write after the first had been overwritten: safe, not regular.
+    let old =
+        "p0 write x 1 |-|\n p0 write x 2     |-|\n p0 write x 3         |----|\n p1 read x 1            |-|";
+    let findings = check(regular, old);
+    assert!(findings.per_model[0].1.is_invalid() && findings.per_model[1].1.is_valid(), "{findings:?}");
+    let stale = "p0 write x 1 |-|\n p0 write x 2     |-|\n p1 read x 1            |-|";
+    assert!(check(regular, stale).per_model.iter().all(|(_, v)| v.is_invalid()));
+    assert_eq!(check(regular, "p0 add s 1 |-|").worst(), None);
+    let linearizable = ALL.iter().find(|c| c.name() == "linearizable").unwrap();
+    let Some(Verdict::Invalid(c)) = check(*linearizable, inversion).worst().cloned() else { panic!() };
+    assert!(c.words.last().unwrap().contains("still regular"), "{:?}", c.words);
+}
+
+#[test]
 fn locks() {
     let lock = &checkers::lock::Lock;
     valid(

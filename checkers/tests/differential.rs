@@ -2,12 +2,13 @@
 
 mod common;
 
+use checkers::linearizable::bind::Bind;
 use checkers::linearizable::dfs::{self, Limits};
 use checkers::linearizable::engine::{Answer, decide_needed};
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::preprocess::needed;
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
-use checkers::linearizable::{beam, oracle, reference, register, replay, screen};
+use checkers::linearizable::{beam, oracle, reference, register, replay, screen, weaker};
 use common::{Mix, register_run, v};
 use history::rng::Rng;
 
@@ -179,6 +180,35 @@ fn many_lost_calls_are_no_trouble() {
         let decided = decide_needed(&SPEC, &ops, &Limits { steps: 20_000_000, ..Limits::default() });
         assert!(matches!(decided.answer, Answer::Yes(_)), "{} after {} steps", decided.by, decided.steps);
     }
+}
+
+/// The definition, read by read, against the sweep.
+#[test]
+fn regular_and_safe_reads() {
+    let mut rng = Rng::new(5, "weaker");
+    let (mut irregular, mut hazardous) = (0, 0);
+    for _ in 0..20_000 {
+        let ops = small(&mut rng);
+        let writes: Ops = ops.iter().filter(|o| SPEC.makes(o).is_some()).cloned().collect();
+        let before = |a: &Timed<Register>, b: &Timed<Register>| a.res < b.inv;
+        let fine = |r: &Timed<Register>| {
+            let Some(seen) = SPEC.sees(r) else { return true };
+            let from_write = writes
+                .iter()
+                .filter(|w| w.inv != r.inv && SPEC.makes(w) == Some(seen))
+                .any(|w| w.inv < r.res && !writes.iter().any(|x| before(w, x) && before(x, r)));
+            from_write || (seen == SPEC.init && !writes.iter().any(|x| before(x, r)))
+        };
+        let alone = |r: &Timed<Register>| writes.iter().all(|w| before(w, r) || before(r, w));
+        let regular = ops.iter().filter(|o| o.is_ok()).all(fine);
+        let safe = ops.iter().filter(|o| o.is_ok() && alone(o)).all(fine);
+        assert_eq!(weaker::irregular(&SPEC, &ops).is_none(), regular, "{ops:?}");
+        assert_eq!(weaker::unsafe_read(&SPEC, &ops).is_none(), safe, "{ops:?}");
+        assert!(regular || !truth(&ops), "linearizable, so regular: {ops:?}");
+        irregular += !regular as u32;
+        hazardous += !safe as u32;
+    }
+    assert!(irregular > 1_000 && hazardous > 500, "{irregular} irregular, {hazardous} not safe");
 }
 
 #[test]
