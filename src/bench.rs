@@ -377,8 +377,8 @@ fn judging() -> Result<Vec<Number>> {
     let mut spec = campaign::resolve(&args).map_err(|f| anyhow!(f.says))?;
     spec.concurrency = 20;
     let result = sim::run(&simulate::sim_spec(&spec, false));
-    let bytes = simulate::record(&spec, &result, "bench");
-    let history = history::jsonl::read(bytes.as_slice(), &Default::default()).map_err(|e| anyhow!("{e}"))?;
+    let bytes = simulate::record(&simulate::sim_spec(&spec, false), spec.header("simulated"), &result, "bench");
+    let history = simulate::read(&bytes);
     let keys = history.by_key().len();
     let begun = Instant::now();
     let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());

@@ -145,7 +145,8 @@ impl RunSpec {
             return strikes.clone();
         }
         let topology = Topology { nodes: self.nodes };
-        let options = PlanOptions { interval: self.interval, ..PlanOptions::default() };
+        // Below two seconds an election may outlast the strike, and nothing is revealed.
+        let options = PlanOptions { interval: self.interval, min_length: 2 * SECOND, ..PlanOptions::default() };
         nemeses::plan_all(&self.nemeses, &topology, self.load, &options, Rng::new(self.seed, "plan"))
     }
 

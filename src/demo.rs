@@ -27,9 +27,9 @@ pub fn run_args(seed: u64, bug: Option<&str>, nemesis: &str) -> RunArgs {
         schedule: None,
         nodes: 5,
         rate: 200,
-        concurrency: "2n".into(),
-        time_limit: 14.0,
-        interval: 4.0,
+        concurrency: "10n".into(),
+        time_limit: 16.0,
+        interval: 3.0,
         seed,
         json: false,
     }

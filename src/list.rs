@@ -93,6 +93,9 @@ pub fn explain(name: &str) -> Result<i32, Failure> {
             ("violates", b.violates.into()),
         ];
         tell("bug", b.name, &lines);
+        if let Some(killer) = sim::killer(b.name) {
+            println!("  known plan {} clients on {}, {}", sim::killers::CLIENTS, killer.workload, crate::matrix::plan_name(killer));
+        }
     }
     if let Some(c) = checkers::ALL.iter().find(|c| c.name() == name) {
         tell("checker", name, &[("decides", c.about().into()), ("blind to", c.blind_to().into())]);

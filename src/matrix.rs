@@ -11,7 +11,6 @@ use crate::demo;
 use crate::record::Sync;
 use crate::run::{LiveOptions, block_on_live};
 use crate::simulate;
-use history::jsonl::{self, ReadOptions};
 use rayon::prelude::*;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -48,6 +47,19 @@ impl Row {
         }
         if verdict != self.must && self.odd.is_none() {
             self.odd = Some(says());
+        }
+    }
+}
+
+impl Row {
+    fn add(&mut self, other: Row) {
+        self.runs += other.runs;
+        self.valid += other.valid;
+        self.unknown += other.unknown;
+        self.invalid += other.invalid;
+        self.struck += other.struck;
+        if self.odd.is_none() {
+            self.odd = other.odd;
         }
     }
 }
@@ -137,69 +149,69 @@ fn controls() -> Result<Vec<Row>, Failure> {
 }
 
 /// Simulates, judges and counts one run.
-fn count(row: &mut Row, spec: &RunSpec) -> bool {
+fn count(row: &mut Row, spec: &RunSpec) {
     let run = simulate::one(spec, false);
-    let struck = run.history.strikes().iter().any(|s| s.measured().is_some());
-    let verdict = run.judgement.verdict.word();
-    row.count(verdict, struck, || format!("{}  →  {}", spec.command("sim"), run.judgement.diagnosis()));
-    let again = jsonl::read(run.bytes.as_slice(), &ReadOptions::default());
-    let again = again.map(|h| crate::judge::judge(&h, &crate::judge::of_workload(spec.workload), &Default::default()));
-    matches!(again, Ok(j) if j.verdict.word() == verdict)
+    let says = || format!("{}  →  {}", spec.command("sim"), run.judgement.diagnosis());
+    row.count(run.judgement.verdict.word(), struck(&run.history), says);
+}
+
+fn struck(history: &history::History) -> bool {
+    history.strikes().iter().any(|s| s.measured().is_some())
 }
 
 fn bugs() -> Result<Vec<Row>, Failure> {
     let mut rows = Vec::new();
-    for killer in KILLERS {
-        let Some(info) = store::switches::find(killer.bug) else {
-            return Err(Failure::internal(format!("the killer of {} names no bug", killer.bug)));
-        };
-        let on = killer_spec(killer, Some(info.name))?;
-        let off = killer_spec(killer, None)?;
-        let seeds: Vec<u64> = (1..=killer.seeds).collect();
-        let outcome = |spec: &RunSpec, must: &'static str, label: &str| {
-            let name = format!("{} {} ({}, {}) {label}", info.id, info.name, killer.workload, killer.nemesis);
-            let parts: Vec<(Row, bool)> = seeds
-                .par_iter()
-                .map(|seed| {
-                    let mut row = Row::new(name.clone(), must);
-                    let same = count(&mut row, &RunSpec { seed: *seed, ..spec.clone() });
-                    (row, same)
-                })
-                .collect();
-            let mut whole = Row::new(name.clone(), must);
-            for (row, same) in parts {
-                whole.runs += row.runs;
-                whole.valid += row.valid;
-                whole.unknown += row.unknown;
-                whole.invalid += row.invalid;
-                whole.struck += row.struck;
-                whole.met &= same;
-                whole.odd = whole.odd.or(row.odd);
-            }
-            whole
-        };
-        let mut found = outcome(&on, "invalid", "on");
-        found.met &= found.invalid > 0;
-        let mut quiet = outcome(&off, "valid", "off");
-        quiet.met &= quiet.invalid == 0 && quiet.valid == quiet.runs;
-        rows.extend([found, quiet]);
-    }
     for info in store::switches::BUGS {
-        if !KILLERS.iter().any(|k| store::switches::find(k.bug).is_some_and(|b| b.name == info.name)) {
+        let Some(killer) = sim::killer(info.name) else {
             let mut row = Row::new(format!("{} {}: no plan reveals it", info.id, info.name), "invalid");
             row.met = false;
             rows.push(row);
-        }
+            continue;
+        };
+        let outcome = |on: bool| {
+            let (must, label) = if on { ("invalid", "on") } else { ("valid", "off") };
+            let name = format!("{} {}, {label}: {} under {}", info.id, info.name, killer.workload, plan_name(killer));
+            let parts: Vec<(Row, bool)> = (0..killer.seeds)
+                .into_par_iter()
+                .map(|seed| {
+                    let mut row = Row::new(String::new(), must);
+                    let same = count_killer(&mut row, killer, seed, on);
+                    (row, same)
+                })
+                .collect();
+            let mut whole = Row::new(name, must);
+            for (row, same) in parts {
+                whole.add(row);
+                whole.met &= same;
+            }
+            whole
+        };
+        let mut found = outcome(true);
+        found.met &= found.invalid > 0;
+        let mut quiet = outcome(false);
+        quiet.met &= quiet.valid == quiet.runs;
+        rows.extend([found, quiet]);
     }
     Ok(rows)
 }
 
-fn killer_spec(killer: &Killer, bug: Option<&str>) -> Result<RunSpec, Failure> {
-    let mode = store::switches::find(killer.bug).map_or("raft", |b| b.mode);
-    let mut args = demo::run_args(1, bug, killer.nemesis);
-    args.target = format!("store:{mode}");
-    args.workload = killer.workload.into();
-    campaign::resolve(&args)
+/// The plan of a killer in one line.
+pub fn plan_name(killer: &sim::Killer) -> String {
+    match killer.damage {
+        sim::Damage::Schedule(text) => text.lines().map(str::trim).collect::<Vec<_>>().join("; "),
+        sim::Damage::Nemeses(names) => names.join(","),
+    }
+}
+
+/// Runs a killer and counts it; false if the file is judged otherwise when it is read again.
+fn count_killer(row: &mut Row, killer: &sim::Killer, seed: u64, on: bool) -> bool {
+    let sim = killer.spec(seed, on);
+    let header = json!({"target": format!("store:{}", killer.mode.name()), "workload": killer.workload, "bug": sim.bug});
+    let run = simulate::judged(&sim, header.as_object().cloned().unwrap_or_default());
+    let verdict = run.judgement.verdict.word();
+    row.count(verdict, struck(&run.history), || format!("seed {seed}: {}", run.judgement.diagnosis()));
+    let again = crate::judge::judge(&simulate::read(&run.bytes), &crate::judge::of_workload(sim.workload), &Default::default());
+    again.verdict == run.judgement.verdict
 }
 
 /// Twenty seeds: the first five live where this machine can, the others simulated.
@@ -328,6 +340,3 @@ fn document(sections: &[(&str, &str, Vec<Row>)]) -> serde_json::Value {
     let sections: Vec<_> = sections.iter().map(|(title, _, r)| json!({"title": title, "rows": rows(r)})).collect();
     json!({"schema": 1, "sections": sections})
 }
-
-struct Killer { bug: &'static str, workload: &'static str, nemesis: &'static str, seeds: u64 }
-const KILLERS: &[Killer] = &[];

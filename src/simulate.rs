@@ -10,9 +10,10 @@ use crate::judge::{self, Judgement};
 use crate::report::Meta;
 use crate::terminal::{Progress, paint};
 use checkers::Budget;
-use history::History;
+use history::{Event, History, Value};
 use history::jsonl::{self, Header, ReadOptions, SCHEMA, Writer};
 use rayon::prelude::*;
+use serde_json::Value as Json;
 use sim::{SimResult, SimSpec, Timing};
 use std::path::Path;
 
@@ -31,42 +32,63 @@ pub fn sim_spec(spec: &RunSpec, trace: bool) -> SimSpec {
     }
 }
 
-/// The mode of a target's name. Quorums are majorities, so that reads and writes overlap.
+/// The mode of a target's name; quorums as the store promises them, so that reads and writes overlap.
 fn mode(name: &str, nodes: usize) -> store::Mode {
-    let majority = nodes / 2 + 1;
+    let (n, majority) = targets::store::replicas(nodes);
     match name {
-        "quorum" => store::Mode::Quorum { n: nodes, w: majority, r: majority, write_back: true },
+        "quorum" => store::Mode::Quorum { n, w: majority, r: majority, write_back: true },
         "single" => store::Mode::Single,
         _ => store::Mode::Raft,
     }
 }
 
 /// The file that a simulated run would have recorded.
-pub fn record(spec: &RunSpec, result: &SimResult, run: &str) -> Vec<u8> {
+pub fn record(sim: &SimSpec, more: serde_json::Map<String, Json>, result: &SimResult, run: &str) -> Vec<u8> {
     let header = Header {
         schism: SCHEMA,
         tool: env!("CARGO_PKG_VERSION").into(),
         run: run.into(),
-        seed: spec.seed,
+        seed: sim.seed,
         clock: "simulated".into(),
-        nodes: sim::node_names(spec.nodes),
-        more: spec.header("simulated"),
+        nodes: sim::node_names(sim.params.nodes),
+        more,
     };
     let written = (|| {
         let mut writer = Writer::new(Vec::new(), &header)?;
         for event in &result.events {
             writer.event(event)?;
         }
-        let end = result.events.last().map_or(0, history::Event::time);
-        let pairs = result.activations.iter().map(|(k, v)| (history::Value::text(k), history::Value::Int(*v as i64)));
-        let value = history::Value::Map(pairs.collect());
-        writer.event(&history::Event::Note { time: end, f: "activations".into(), value })?;
+        let end = result.events.last().map_or(0, Event::time);
+        let acted = result.activations.iter().map(|(k, v)| (Value::text(k), Value::Int(*v as i64)));
+        writer.event(&Event::Note { time: end, f: "activations".into(), value: Value::Map(acted.collect()) })?;
         writer.finish()
     })();
     written.unwrap_or_else(|e: std::io::Error| panic!("writing to memory cannot fail: {e}"))
 }
 
-/// One seed: simulated, recorded, read back, judged.
+/// A simulated run, recorded, read back and judged: the judge sees the file, as always.
+pub struct Judged {
+    pub bytes: Vec<u8>,
+    pub history: History,
+    pub judgement: Judgement,
+    pub result: SimResult,
+}
+
+pub fn judged(sim: &SimSpec, more: serde_json::Map<String, Json>) -> Judged {
+    let result = sim::run(sim);
+    let bytes = record(sim, more, &result, &format!("sim/seed-{}", sim.seed));
+    let history = read(&bytes);
+    let judgement = judge::judge(&history, &judge::of_workload(sim.workload), &Budget::default());
+    Judged { bytes, history, judgement, result }
+}
+
+/// Reads what [`record`] wrote.
+pub fn read(bytes: &[u8]) -> History {
+    jsonl::read(bytes, &ReadOptions::default())
+        .unwrap_or_else(|e| panic!("a simulated run recorded what our own reader refuses: {e}"))
+}
+
+/// One seed of a spec.
 pub struct Simulated {
     pub spec: RunSpec,
     pub bytes: Vec<u8>,
@@ -78,12 +100,7 @@ pub struct Simulated {
 }
 
 pub fn one(spec: &RunSpec, trace: bool) -> Simulated {
-    let result = sim::run(&sim_spec(spec, trace));
-    let run = format!("sim/seed-{}", spec.seed);
-    let bytes = record(spec, &result, &run);
-    let history = jsonl::read(bytes.as_slice(), &ReadOptions::default())
-        .unwrap_or_else(|e| panic!("a simulated run recorded what our own reader refuses: {e}"));
-    let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());
+    let Judged { bytes, history, judgement, result } = judged(&sim_spec(spec, trace), spec.header("simulated"));
     Simulated {
         spec: spec.clone(),
         bytes,

@@ -22,6 +22,12 @@ const PROCESS: &str = "store";
 
 pub struct Store;
 
+/// Copies of each key in quorum mode, and how many of them make a quorum.
+pub fn replicas(nodes: usize) -> (usize, usize) {
+    let n = nodes.min(3);
+    (n, n / 2 + 1)
+}
+
 #[async_trait]
 impl Target for Store {
     fn name(&self) -> &'static str {
@@ -59,6 +65,12 @@ impl Target for Store {
             flag("client-host", "0.0.0.0".into());
             flag("data", format!("{data}/store"));
             flag("seed", deploy.seed.to_string());
+            if deploy.mode == "quorum" {
+                let (n, majority) = replicas(cluster.nodes().len());
+                flag("n", n.to_string());
+                flag("w", majority.to_string());
+                flag("r", majority.to_string());
+            }
             if let Some(bug) = &deploy.bug {
                 flag("bug", bug.clone());
             }
