@@ -234,6 +234,13 @@ impl Clusters {
         tidy(core)
     }
 
+    /// With the proof that each info op of the core did happen.
+    fn proven(&self, mut core: Vec<usize>, ops: &[Timed<Register>]) -> Vec<usize> {
+        let infos: Vec<usize> = core.iter().copied().filter(|i| !ops[*i].is_ok()).collect();
+        core.extend(self.with_users(&infos, ops));
+        tidy(core)
+    }
+
     /// Chains of clusters from each root; an error where a chain contradicts itself.
     fn blocks(&self, ops: &[Timed<Register>]) -> Result<Vec<Block>, Vec<usize>> {
         let mut blocks = Vec::new();
@@ -269,7 +276,7 @@ impl Clusters {
         let from = before.iter().position(|c| self.ops_of(*c).any(|i| Some(i) == late)).unwrap_or(0);
         let mut core: Vec<usize> = chain[from..].iter().filter_map(|c| self.all[*c].producer).collect();
         core.extend(early.into_iter().chain(late));
-        tidy(core)
+        self.proven(core, ops)
     }
 
     fn ring(&self, start: usize) -> Vec<usize> {
@@ -313,7 +320,7 @@ impl Clusters {
             core.extend(block.chain[from..=to].iter().filter_map(|c| self.all[*c].producer));
             core.extend(ends.into_iter().flatten());
         }
-        tidy(core)
+        self.proven(core, ops)
     }
 }
 
