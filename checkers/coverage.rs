@@ -216,11 +216,14 @@ fn families_without_effect(history: &History) -> Vec<&'static str> {
     families.into_iter().filter(|(_, took)| !took).map(|(f, _)| f).collect()
 }
 
-/// Could a majority of the nodes still talk to each other, both ways?
+/// Could a majority of the nodes still talk to each other, both ways? Where one node calls itself *primary* there is
+/// no other that could serve, so that one must stand too.
 fn leaves_majority(s: &StrikeRecord, history: &History) -> bool {
     let n = history.nodes().len();
     let Some((_, resolved, _)) = &s.confirmed else { return true };
-    largest_group(resolved, n) > n / 2
+    let primary = history.roles().iter().find(|r| r.role.as_ref() == "primary").map(|r| r.node);
+    let stands = primary.is_none_or(|p| !resolved.killed.contains(&p) && !resolved.paused.contains(&p));
+    stands && largest_group(resolved, n) > n / 2
 }
 
 /// The size of the largest set of nodes that stand and reach each other, over others of the set if need be.

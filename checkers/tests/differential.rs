@@ -34,9 +34,19 @@ fn truth(ops: &Ops) -> bool {
 
 #[test]
 fn engines_agree_with_brute_force() {
-    let mut rng = Rng::new(1, "differential");
+    agree(1, 20_000);
+}
+
+#[test]
+#[ignore = "slow: a million histories"]
+fn engines_agree_with_brute_force_at_length() {
+    agree(2, 1_000_000);
+}
+
+fn agree(seed: u64, rounds: u32) {
+    let mut rng = Rng::new(seed, "differential");
     let (mut invalid, mut decided, mut swept, mut beamed) = (0, 0, 0, 0);
-    for _ in 0..20_000 {
+    for _ in 0..rounds {
         let ops = small(&mut rng);
         let truth = truth(&ops);
         invalid += !truth as u32;
@@ -71,9 +81,9 @@ fn engines_agree_with_brute_force() {
             Answer::Unknown(why) => panic!("{why:?}: {ops:?}"),
         }
     }
-    assert!(invalid > 1_000 && invalid < 19_000, "{invalid} invalid");
-    assert!(decided > 2_000 && swept > invalid / 2, "{decided} decided, {swept} of {invalid} swept");
-    assert!(beamed > (20_000 - invalid) * 9 / 10, "the beam found {beamed}");
+    assert!(invalid > rounds / 20 && invalid < rounds * 19 / 20, "{invalid} invalid");
+    assert!(decided > rounds / 10 && swept > invalid / 2, "{decided} decided, {swept} of {invalid} swept");
+    assert!(beamed > (rounds - invalid) / 10 * 9, "the beam found {beamed}");
 }
 
 #[test]
