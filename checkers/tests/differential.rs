@@ -192,6 +192,75 @@ fn many_lost_calls_are_no_trouble() {
     }
 }
 
+/// The same ops as a recorded history, each by a process of its own.
+fn recorded(ops: &Ops) -> history::History {
+    use history::{Builder, Call, Error, Event, Outcome, Process, Reply, Value};
+    let value = |v: history::ValueId| if v.is_null() { Value::Null } else { Value::Int(v.0 as i64) };
+    let key = || Value::text("x");
+    let mut events = Vec::new();
+    for (i, op) in ops.iter().enumerate() {
+        let call = match op.call {
+            RegisterCall::Read => Call::Read(key()),
+            RegisterCall::Write(v) => Call::Write(key(), value(v)),
+            RegisterCall::Cas(a, b) => Call::Cas(key(), value(a), value(b)),
+        };
+        let outcome = match op.reply {
+            None => Outcome::Info(Error::new("timeout")),
+            Some(RegisterReply::Done) => Outcome::Ok(Reply::Done),
+            Some(RegisterReply::Mismatch) => Outcome::Ok(Reply::Mismatch),
+            Some(RegisterReply::Value(v)) => Outcome::Ok(Reply::Read(value(v))),
+        };
+        let (process, end) = (Process(i as u32), if op.is_ok() { op.res } else { 10_000 + i as u32 });
+        events.push(Event::Invoke {
+            time: op.inv as u64,
+            process,
+            node: None,
+            call: call.clone(),
+            last: false,
+        });
+        events.push(Event::Complete { time: end as u64, process, call, outcome, server: None });
+    }
+    events.sort_by_key(|e| e.time());
+    let mut builder = Builder::new();
+    events.iter().enumerate().for_each(|(i, e)| builder.push(e, i as u64 + 1).unwrap());
+    builder.finish()
+}
+
+#[test]
+fn every_refutation_is_explained() {
+    use checkers::linearizable::{Linearizable, Object};
+    use checkers::{Budget, Checker, Verdict};
+    let mut rng = Rng::new(6, "explained");
+    let mut patterns: std::collections::BTreeMap<String, u32> = Default::default();
+    for _ in 0..4_000 {
+        let ops = small(&mut rng);
+        let findings =
+            Linearizable { object: Object::CasRegister }.check(&recorded(&ops), &Budget::default());
+        match findings.worst().unwrap() {
+            Verdict::Valid(witness) => {
+                assert!(truth(&ops) && !witness.parts.is_empty() | ops.is_empty(), "{ops:?}")
+            }
+            Verdict::Unknown(reason) => panic!("{reason:?}: {ops:?}"),
+            Verdict::Invalid(c) => {
+                assert!(!truth(&ops), "{ops:?}");
+                assert!(c.words.len() >= 2 && !c.core.is_empty() && c.first_bad.is_some(), "{c:?}");
+                *patterns.entry(c.pattern.clone()).or_default() += 1;
+                // What completed before the first bad completion is fine, and with it no longer.
+                let bad = ops[c.first_bad.unwrap().0 as usize].res;
+                let cut = |end: u32| -> Ops {
+                    let open = |o: &Timed<Register>| if o.res > end { o.forgotten() } else { o.clone() };
+                    ops.iter().filter(|o| o.inv <= end).map(open).collect()
+                };
+                assert!(!truth(&cut(bad)) && truth(&cut(bad - 1)), "{:?}: {ops:?}", c.first_bad);
+            }
+        }
+    }
+    eprintln!("{patterns:?}");
+    assert!(patterns.len() >= 5, "{patterns:?}");
+    let told: u32 = patterns.iter().filter(|(p, _)| *p != "no order exists").map(|p| p.1).sum();
+    assert!(told * 10 > patterns.values().sum::<u32>() * 8, "too many without a pattern: {patterns:?}");
+}
+
 /// The definition, read by read, against the sweep.
 #[test]
 fn regular_and_safe_reads() {
