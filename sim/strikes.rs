@@ -1,7 +1,7 @@
 //! A strike's life in the simulated world: begun, measured, healed, measured again, each step a line of the history.
 //!
-//! An effect is what the world shows, not what was ordered: a kill took if a process that was up is down, a cut if
-//! a message met it. Whom a strike hits is resolved by `nemeses`; when it is due is known to `run.rs`.
+//! An effect is what the world shows, not what was ordered: a kill took if a process that was up is down, a cut if a
+//! packet sent over each of its links would be lost, as the probes of a live run find out. Whom a strike hits is resolved by `nemeses`; when it is due is known to `run.rs`.
 
 use crate::world::World;
 use history::{Effect, Event, Nanos, NodeId, Resolved, Strike};
@@ -128,11 +128,11 @@ impl Active {
             let met = self.resolved.cut.iter().zip(&self.dropped);
             let met: Vec<u64> =
                 met.map(|((from, to), before)| world.network.dropped(*from, *to) - before).collect();
-            let links = met.iter().filter(|dropped| **dropped > 0).count();
-            took &= links > 0;
+            let open = self.resolved.cut.iter().filter(|(from, to)| !world.network.is_cut(*from, *to)).count();
+            took &= open == 0;
             let (messages, of) = (met.iter().sum::<u64>(), met.len());
             let after = (world.now() - self.begun) as f64 / 1e6;
-            says.push(format!("{messages} messages dropped on {links} of {of} cut links in {after:.1} ms"));
+            says.push(format!("{open} of {of} links carry packets, {messages} messages lost in the first {after:.1} ms"));
         }
         Effect { took, measured: says.join("; ") }
     }

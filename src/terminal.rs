@@ -12,7 +12,6 @@ pub struct Progress {
     bar: ProgressBar,
     live: bool,
     last: Mutex<Option<Instant>>,
-    quiet: bool,
 }
 
 fn set(variable: &str) -> bool {
@@ -34,21 +33,11 @@ impl Progress {
         if live {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
-        Progress { bar, live, last: Mutex::new(None), quiet: false }
-    }
-
-    /// Says nothing at all: for tests and many runs in one.
-    pub fn silent() -> Progress {
-        let mut progress = Progress::new();
-        progress.quiet = true;
-        progress
+        Progress { bar, live, last: Mutex::new(None) }
     }
 
     /// A line that stays: a phase, a strike, a verdict.
     pub fn say(&self, text: impl AsRef<str>) {
-        if self.quiet {
-            return;
-        }
         match self.live {
             true => self.bar.println(text.as_ref()),
             false => eprintln!("{}", text.as_ref()),
@@ -57,9 +46,6 @@ impl Progress {
 
     /// The state right now: replaces itself on a terminal; elsewhere a plain line, at most every 5 s.
     pub fn now(&self, text: impl FnOnce() -> String) {
-        if self.quiet {
-            return;
-        }
         if self.live {
             self.bar.set_message(text());
             return;

@@ -281,6 +281,9 @@ pub async fn tick(control: Arc<Control>, progress: Arc<Progress>) {
     let mut last = (0, Instant::now());
     loop {
         tokio::time::sleep(Duration::from_millis(250)).await;
+        if let Some(why) = control.journal.failed() {
+            control.fail(why);
+        }
         let (ok, fail, info) = control.stats.read();
         let rate = (ok - last.0) as f64 / last.1.elapsed().as_secs_f64();
         last = (ok, Instant::now());

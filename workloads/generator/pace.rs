@@ -6,8 +6,12 @@ use history::{Event, Nanos};
 
 const SECOND: f64 = 1e9;
 
+/// How late a timer may be (ns).
+const GRAIN: Nanos = 5_000_000;
+
 /// The gap between calls: uniform in 0..2× its mean, so that the rate is right and no rhythm forms.
-/// A generator that falls behind does not catch up: the next gap is counted from the actual call.
+/// A host wakes up late by a timer's grain: that much is caught up with, so that the rate is as asked. What is behind by
+/// more (no client was free) is not: the next gap is counted from the actual call.
 #[derive(Clone, Debug)]
 pub struct Gap {
     mean: Nanos,
@@ -34,7 +38,8 @@ impl Gap {
     /// A call was made now.
     pub fn called(&mut self, now: Nanos) {
         if self.mean > 0 {
-            self.next = Some(now + self.rng.below(2 * self.mean));
+            let from = self.next.filter(|next| now.saturating_sub(*next) <= GRAIN).unwrap_or(now);
+            self.next = Some(from + self.rng.below(2 * self.mean));
         }
     }
 }
