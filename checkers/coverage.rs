@@ -127,8 +127,11 @@ impl Coverage {
         }
         // Nothing wrong with one client, but then no two calls ever met and every order is forced.
         let wanted = if history.is_empty() { 0 } else { 2 };
+        let load = load_span(history);
+        let under = history.ops().filter(Op::is_ok).filter(|op| load.is_none_or(|(a, b)| op.inv() >= a && op.inv() < b));
         vec![
             Gate::new("ok calls", self.minimum.ok_ops, ok),
+            Gate::new("ok calls under load", self.minimum.ok_ops.min(20), under.count() as u64),
             Gate::new("ok reads", self.minimum.ok_reads, reads),
             Gate::new("different values read", self.minimum.distinct_observed, seen.len() as u64),
             Gate::new("calls open at once", wanted, concurrency(history)),
@@ -201,6 +204,15 @@ impl Gate {
         json!({"name": self.name, "wanted": self.wanted, "needs": self.wanted, "got": self.got,
             "met": self.got >= self.wanted, "at": self.at})
     }
+}
+
+/// Positions between which the load ran, where the record says so: warm-up and final reads prove nothing about it.
+fn load_span(history: &History) -> Option<(u32, u32)> {
+    let begun = |phase: &str| {
+        let mut notes = history.notes().iter().filter(|n| n.f.as_ref() == "phase");
+        notes.find(|n| n.value.as_text() == Some(phase)).map(|n| n.position)
+    };
+    Some((begun("load")?, begun("heal").unwrap_or(u32::MAX)))
 }
 
 fn took(s: &StrikeRecord) -> bool {

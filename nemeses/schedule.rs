@@ -38,7 +38,7 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found =
             if self.found.is_empty() { "the end of the line".into() } else { format!("{:?}", self.found) };
-        write!(f, "line {}, column {}: expected {}, found {found}", self.line, self.column, self.expected)
+        write!(f, "{}:{}: expected {}, found {found}", self.line, self.column, self.expected)
     }
 }
 
@@ -307,14 +307,14 @@ mod tests {
         let said = |text: &str| parse(text, 3, 1).unwrap_err().to_string();
         assert_eq!(
             said("# x\nat 5s for 3x kill one"),
-            "line 2, column 11: expected a duration such as 500ms, 3s or 2m, found \"3x\""
+            "2:11: expected a duration such as 500ms, 3s or 2m, found \"3x\""
         );
-        assert_eq!(said("in 5s"), "line 1, column 1: expected at, found \"in\"");
+        assert_eq!(said("in 5s"), "1:1: expected at, found \"in\"");
         assert_eq!(
             said("at 5s for 3s burn one"),
-            "line 1, column 14: expected a fault: kill, pause, isolate, partition or cut, found \"burn\""
+            "1:14: expected a fault: kill, pause, isolate, partition or cut, found \"burn\""
         );
-        assert_eq!(said("at 1s for 1s cut n1 n2"), "line 1, column 21: expected ->, found \"n2\"");
+        assert_eq!(said("at 1s for 1s cut n1 n2"), "1:21: expected ->, found \"n2\"");
         assert!(
             said("at 1s for 1s kill n4").contains("column 19: expected one, minority"),
             "only three nodes"

@@ -15,6 +15,8 @@ struct Active {
     stopped: Vec<(NodeId, u64)>,
     /// Of each link of its cut: messages dropped before it began.
     dropped: Vec<u64>,
+    /// Links of its cut that still carried packets when it began.
+    open: usize,
     confirmed: bool,
 }
 
@@ -54,12 +56,13 @@ impl Strikes {
                 world.pause(*node);
             }
         }
+        let open = resolved.cut.iter().filter(|(from, to)| !world.network.is_cut(*from, *to)).count();
         let dropped = resolved.cut.iter().map(|(from, to)| world.network.dropped(*from, *to)).collect();
         for (from, to) in &resolved.cut {
             world.network.cut(*from, *to);
         }
         let begun = world.now();
-        self.active.push(Active { id, begun, resolved, stopped, dropped, confirmed: false });
+        self.active.push(Active { id, begun, resolved, stopped, dropped, open, confirmed: false });
         self.measure(world, events);
     }
 
@@ -129,10 +132,13 @@ impl Active {
             let met: Vec<u64> =
                 met.map(|((from, to), before)| world.network.dropped(*from, *to) - before).collect();
             let open = self.resolved.cut.iter().filter(|(from, to)| !world.network.is_cut(*from, *to)).count();
-            took &= open == 0;
+            took &= open == 0 && self.open > 0;
             let (messages, of) = (met.iter().sum::<u64>(), met.len());
             let after = (world.now() - self.begun) as f64 / 1e6;
-            says.push(format!("{open} of {of} links carry packets, {messages} messages lost in the first {after:.1} ms"));
+            says.push(format!(
+                "{open} of {of} links carry packets (before: {}), {messages} messages lost in {after:.1} ms",
+                self.open
+            ));
         }
         Effect { took, measured: says.join("; ") }
     }

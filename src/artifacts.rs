@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn stamps_are_civil_dates() {
         assert_eq!(Stamp(0).to_string(), "19700101T000000");
-        assert_eq!(Stamp(1_795_277_824).pretty(), "2026-11-21 15:37:04 UTC");
+        assert_eq!(Stamp(1_795_277_824).pretty(), "2026-11-21 16:17:04 UTC");
         assert_eq!(Stamp(951_782_400).to_string(), "20000229T000000");
     }
 }

@@ -7,7 +7,7 @@ use history::rng::Rng;
 use history::{Nanos, Strike};
 use nemeses::{Nemesis, PlanOptions, Topology};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use targets::Target;
 use workloads::{Params, Workload};
 
@@ -22,7 +22,7 @@ pub struct RunSpec {
     pub workload: &'static dyn Workload,
     pub nemeses: Vec<&'static dyn Nemesis>,
     /// Strikes from a file, instead of the nemeses' own.
-    pub schedule: Option<Vec<Strike>>,
+    pub schedule: Option<(PathBuf, Vec<Strike>)>,
     pub nodes: usize,
     pub rate: u64,
     pub concurrency: usize,
@@ -43,7 +43,7 @@ pub fn resolve(args: &RunArgs) -> Result<RunSpec, Failure> {
     };
     let schedule = match &args.schedule {
         None => None,
-        Some(path) => Some(read_schedule(path, args.nodes as usize, args.seed)?),
+        Some(path) => Some((path.clone(), read_schedule(path, args.nodes as usize, args.seed)?)),
     };
     let nemeses = match schedule {
         Some(_) => Vec::new(),
@@ -141,7 +141,7 @@ impl RunSpec {
 
     /// The strikes: a function of the spec alone.
     pub fn strikes(&self) -> Vec<Strike> {
-        if let Some(strikes) = &self.schedule {
+        if let Some((_, strikes)) = &self.schedule {
             return strikes.clone();
         }
         let topology = Topology { nodes: self.nodes };
@@ -187,7 +187,7 @@ impl RunSpec {
             words.push(format!("--bug {}", bug.name));
         }
         match &self.schedule {
-            Some(_) => words.push("--schedule FILE".into()),
+            Some((path, _)) => words.push(format!("--schedule {}", path.display())),
             None => words.push(format!("--nemesis {}", self.nemesis_names())),
         }
         words.push(format!("--nodes {} --rate {} --concurrency {}", self.nodes, self.rate, self.concurrency));

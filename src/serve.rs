@@ -43,7 +43,7 @@ struct Site {
 /// is no token.
 pub async fn serve(options: ServeOptions) -> anyhow::Result<()> {
     if !options.bind.ip().is_loopback() && options.token.as_deref().unwrap_or("").is_empty() {
-        bail!("{} is reachable from other machines: pass a token, or bind to 127.0.0.1", options.bind);
+        bail!("{} is reachable from other machines: pass --token, or bind to 127.0.0.1", options.bind);
     }
     let listener = TcpListener::bind(options.bind)
         .await

@@ -59,7 +59,7 @@ fn a_misspelt_name_is_a_usage_error_that_names_the_nearest() {
 fn bad_values_name_the_flag_and_what_it_takes() {
     let cases: [(&[&str], &str); 6] = [
         (&["sim", "--concurrency", "many"], "--concurrency takes a number or `2n`"),
-        (&["sim", "--time-limit", "-3"], "--time-limit"),
+        (&["sim", "--time-limit", "0"], "--time-limit takes seconds above 0"),
         (&["sim", "--seeds", "9..3"], "--seeds takes a range such as 0..100"),
         (&["sim", "--schedule", "nowhere.txt"], "--schedule nowhere.txt"),
         (&["check", "--memory", "lots", "x"], "--memory takes bytes such as 512MiB"),
@@ -102,7 +102,7 @@ fn the_plan_can_be_read_before_anything_is_touched() {
 fn a_simulated_run_is_judged_the_same_again_from_its_file() {
     let directory = tempfile::tempdir().unwrap();
     let bug = ["--bug", "leader-local-read", "--nemesis", "isolate-leader", "--seed", "1", "--time-limit", "14"];
-    let rest = ["--rate", "200", "--interval", "3", "--results", "out"];
+    let rest = ["--rate", "200", "--interval", "3", "--concurrency", "10n", "--results", "out"];
     let args: Vec<&str> = ["sim"].iter().chain(&bug).chain(&rest).copied().collect();
     let (code, stdout, stderr) = run_in(&args, directory.path());
     assert_eq!(code, 1, "{stdout}{stderr}");

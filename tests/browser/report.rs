@@ -30,7 +30,7 @@ impl Bench {
     fn run(&self, binary: &str, name: &str, more: &[&str], code: i32) -> PathBuf {
         let results = self.directory.path().join(name);
         let status = Command::new(binary)
-            .args(["sim", "--nemesis", "isolate-leader", "--seed", "1", "--time-limit", "14", "--interval", "3"])
+            .args(["sim", "--nemesis", "isolate-leader", "--seed", "1", "--time-limit", "14", "--interval", "3", "--concurrency", "10n"])
             .args(more)
             .arg("--results")
             .arg(&results)
