@@ -4,13 +4,12 @@
 //! unless `--spec` does. Not here: reading (`input`), deciding (`checkers`).
 
 use crate::artifacts::{self, Stamp};
-use crate::cli::{CheckArgs, Failure};
+use crate::cli::{CheckArgs, Failure, ReadArgs};
 use crate::input::{self, Input};
 use crate::judge::{self, Judgement};
 use crate::report::Meta;
 use crate::terminal::{Progress, paint};
 use checkers::{Budget, Checker, linearizable};
-use history::jsonl::ReadOptions;
 use history::{History, Value};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,13 +18,8 @@ use std::path::Path;
 pub const SPECS: [&str; 7] = ["register", "cas-register", "set", "counter", "list", "queue", "lock"];
 
 pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
-    if args.spec != "auto" && !SPECS.contains(&args.spec.as_str()) {
-        return Err(crate::campaign::unknown("spec", &args.spec, SPECS.into_iter().chain(["auto"])));
-    }
-    let options = ReadOptions {
-        any_failed_cas_is_mismatch: args.cas_fail == "mismatch",
-        ..ReadOptions::default()
-    };
+    known_spec(&args.spec)?;
+    let options = args.read.options()?;
     let budget = Budget { steps: args.budget_steps, bytes: bytes(&args.memory)? };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Failure::internal)?;
     let progress = Progress::new();
@@ -33,7 +27,7 @@ pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     for path in &args.files {
         progress.now(|| format!("reading {}", path.display()));
         // One unreadable file must not cost the verdicts of the others.
-        let input = match input::open(path, Some(&args.format), &options) {
+        let input = match input::open(path, Some(&args.read.format), &options) {
             Ok(input) => input,
             Err(failure) => {
                 codes.push(failure.report());
@@ -68,6 +62,32 @@ pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
         true if !codes.contains(&crate::exit::INVALID) => crate::exit::USAGE,
         _ => judge::worst_exit(codes.into_iter().filter(|c| *c != crate::exit::USAGE)),
     })
+}
+
+fn known_spec(spec: &str) -> Result<(), Failure> {
+    match spec == "auto" || SPECS.contains(&spec) {
+        true => Ok(()),
+        false => Err(crate::campaign::unknown("spec", spec, SPECS.into_iter().chain(["auto"]))),
+    }
+}
+
+/// One file judged: what `shrink` and `explain` start from.
+pub struct Judged {
+    pub input: Input,
+    /// The word for its object.
+    pub spec: String,
+    pub checkers: Vec<Box<dyn Checker>>,
+    pub judgement: Judgement,
+}
+
+/// Judges a file as `check` does with its usual budget.
+pub fn judged(path: &Path, read: &ReadArgs, spec: &str) -> Result<Judged, Failure> {
+    known_spec(spec)?;
+    let input = input::open(path, Some(&read.format), &read.options()?)?;
+    let (spec, checkers) = checkers_for(&input.history, spec)
+        .map_err(|says| Failure::usage(format!("{}: {says}", input.path.display())))?;
+    let judgement = judge::judge(&input.history, &checkers, &Budget::default());
+    Ok(Judged { input, spec, checkers, judgement })
 }
 
 /// `512MiB`, `2GiB`, `100000`.

@@ -4,6 +4,7 @@
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand};
+use history::jsonl::ReadOptions;
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -26,15 +27,18 @@ enum Verb {
     Sim(SimArgs),
     /// Judge recorded histories: files, or run directories under results/
     Check(CheckArgs),
+    /// What in a history weakens or breaks a checker's assumptions, before it is judged
+    Lint(LintArgs),
+    /// Rewrite a history in another format, and prove that it reads back as the same ops
+    Convert(ConvertArgs),
+    /// Cut an invalid history down to the few ops that contradict each other
+    Shrink(ShrinkArgs),
     /// Browse results in a web browser, on loopback
     Serve(ServeArgs),
     /// What there is: workloads, nemeses, targets, bugs, checkers, models, providers, promises
     List(ListArgs),
-    /// One workload, nemesis, target, bug or checker in full
-    Explain {
-        /// Its name as `schism list` prints it
-        name: String,
-    },
+    /// A history's verdict drawn in the terminal, or one workload, nemesis, target, bug or checker in full
+    Explain(ExplainArgs),
     /// What this machine can do, one line each with its consequence
     Doctor(DoctorArgs),
     /// Measured numbers, each beside its floor
@@ -155,12 +159,8 @@ pub struct CheckArgs {
     /// What the object is: register, cas-register, set, counter, list, lock, queue; auto looks at the calls
     #[arg(long, default_value = "auto")]
     pub spec: String,
-    /// How the file is written (`schism list formats`); auto looks at its content
-    #[arg(long, default_value = "auto")]
-    pub format: String,
-    /// A failed cas without a stated reason is evidence (`mismatch`) or says nothing (`nothing`)
-    #[arg(long, default_value = "nothing", value_parser = ["mismatch", "nothing"])]
-    pub cas_fail: String,
+    #[command(flatten)]
+    pub read: ReadArgs,
     /// Steps for each key before the answer is unknown
     #[arg(long, default_value_t = 200_000_000)]
     pub budget_steps: u64,
@@ -175,6 +175,97 @@ pub struct CheckArgs {
     pub report: bool,
     #[arg(long)]
     pub json: bool,
+}
+
+/// What every verb that reads a history lets one say about the file.
+#[derive(Args, Clone, Debug)]
+pub struct ReadArgs {
+    /// How the file is written (`schism list formats`); auto looks at its content
+    #[arg(long, default_value = "auto")]
+    pub format: String,
+    /// A failed cas without a stated reason is evidence (`mismatch`) or says nothing (`nothing`)
+    #[arg(long, default_value = "nothing", value_parser = ["mismatch", "nothing"])]
+    pub cas_fail: String,
+    /// Values of a foreign file are `[key value]` tuples; auto goes by their look
+    #[arg(long, default_value = "auto", value_parser = ["auto", "yes", "no"])]
+    pub independent: String,
+}
+
+impl ReadArgs {
+    /// For the readers, once it is certain that the format exists.
+    pub fn options(&self) -> Result<ReadOptions, Failure> {
+        if self.format != "auto" && history::formats::named(&self.format).is_none() {
+            let names = history::formats::ALL.iter().map(|f| f.name()).chain(["auto"]);
+            return Err(crate::campaign::unknown("format", &self.format, names));
+        }
+        Ok(ReadOptions {
+            any_failed_cas_is_mismatch: self.cas_fail == "mismatch",
+            independent: match self.independent.as_str() {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            },
+            ..ReadOptions::default()
+        })
+    }
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct LintArgs {
+    /// History files or run directories
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ConvertArgs {
+    /// What is read: a history file or a run directory
+    pub from: PathBuf,
+    /// What is written; `-` for stdout
+    pub to: PathBuf,
+    /// The format to write; else the extension says: .jsonl, .edn, .txt, .json
+    #[arg(long = "to", value_name = "FORMAT")]
+    pub to_format: Option<String>,
+    /// Overwrite what is there
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ShrinkArgs {
+    /// A history file or a run directory
+    pub file: PathBuf,
+    /// Where the core is written; the file's name with `.core.jsonl` where not said
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// What the object is, as for `check`
+    #[arg(long, default_value = "auto")]
+    pub spec: String,
+    /// Also print the core as a Rust test with the expected verdict
+    #[arg(long)]
+    pub as_test: bool,
+    /// Overwrite the file that --out names
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// A history file, a run directory, or a name that `schism list` prints
+    pub what: String,
+    /// What the object of a history is, as for `check`
+    #[arg(long, default_value = "auto")]
+    pub spec: String,
+    #[command(flatten)]
+    pub read: ReadArgs,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -234,7 +325,10 @@ pub fn main() -> i32 {
         Verb::Check(args) => crate::check::main(&args),
         Verb::Serve(args) => serve(args),
         Verb::List(args) => crate::list::list(&args),
-        Verb::Explain { name } => crate::list::explain(&name),
+        Verb::Lint(args) => crate::lint::main(&args),
+        Verb::Convert(args) => crate::convert::main(&args),
+        Verb::Shrink(args) => crate::shrink::main(&args),
+        Verb::Explain(args) => crate::explain::main(&args),
         Verb::Doctor(args) => crate::doctor::main(&args),
         Verb::Bench(args) => crate::bench::main(&args),
         Verb::Store { args } => Ok(store::cli::run_cli(&args)),

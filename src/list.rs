@@ -62,6 +62,12 @@ pub fn list(args: &ListArgs) -> Result<i32, Failure> {
     Ok(exit::VALID)
 }
 
+/// Whether `explain` knows that name.
+pub fn registered(name: &str) -> bool {
+    let known = |kind: &&str| rows(kind).is_some_and(|rows| rows.iter().any(|(n, _)| n == name));
+    KINDS.iter().filter(|k| **k != "promises").any(|k| known(&k))
+}
+
 /// Everything the registries know of one name.
 pub fn explain(name: &str) -> Result<i32, Failure> {
     let mut told = false;
