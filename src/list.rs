@@ -65,7 +65,7 @@ pub fn list(args: &ListArgs) -> Result<i32, Failure> {
 /// Whether `explain` knows that name.
 pub fn registered(name: &str) -> bool {
     let known = |kind: &&str| rows(kind).is_some_and(|rows| rows.iter().any(|(n, _)| n == name));
-    KINDS.iter().filter(|k| **k != "promises").any(|k| known(&k))
+    KINDS.iter().filter(|k| **k != "promises").any(known)
 }
 
 /// Everything the registries know of one name.
