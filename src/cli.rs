@@ -31,7 +31,7 @@ enum Verb {
     Lint(LintArgs),
     /// Rewrite a history in another format, and prove that it reads back as the same ops
     Convert(ConvertArgs),
-    /// Cut an invalid history down to the few ops that contradict each other
+    /// Cut an invalid history down to the few ops that contradict each other (exits as its verdict; 2: no core stands alone)
     Shrink(ShrinkArgs),
     /// Browse results in a web browser, on loopback
     Serve(ServeArgs),

@@ -240,7 +240,7 @@ fn explain_draws_a_file_and_still_knows_the_names() {
     assert!(code == 254 && stderr.contains("nowhere.jsonl: there is no such file"), "{stderr}");
 }
 
-/// Bars that overlap in time share a column, bars that do not share none; an unanswered call runs to the edge.
+/// One bar that ended before another began also ends to the left of it.
 #[test]
 fn lanes_keep_the_order_of_events() {
     let ops = [
