@@ -81,7 +81,7 @@ fn counterexample(history: &History, found: &Counterexample) -> String {
     let mut drawn = lanes(history, found);
     drawn.extend(found.groups.iter().map(|g| format!("  {g}")));
     section("The ops that contradict each other", drawn);
-    section("Orders that got furthest", orders(history, &found.reached));
+    section("Orders of these ops that got furthest", orders(history, &found.reached));
     let edge = |real_time: bool| {
         let edges = found.edges.iter().filter(|e| e.real_time == real_time);
         // Without times a gap of 0 ns is nothing that was measured.
@@ -187,11 +187,14 @@ fn bars(ops: &[Op<'_>]) -> Vec<Bar> {
     }
     events.sort_unstable();
     let shortest = events.windows(2).map(|w| w[1].1 - w[0].1).filter(|gap| *gap > 0).min().unwrap_or(1);
-    let weight = |gap: Nanos| (1.0 + gap as f64 / shortest as f64).log2();
-    let weights: Vec<f64> = events.windows(2).map(|w| weight(w[1].1 - w[0].1)).collect();
+    // Without times every gap is the same.
+    let weight = |gap: Nanos| (1.0 + (gap as f64 / shortest as f64)).log2();
+    let timed = events.windows(2).any(|w| w[1].1 > w[0].1);
+    let weights: Vec<f64> =
+        events.windows(2).map(|w| if timed { weight(w[1].1 - w[0].1) } else { 1.0 }).collect();
     let whole: f64 = weights.iter().sum();
     // What is left of the width when every event has a column of its own.
-    let spare = WIDTH.saturating_sub(events.len()) as f64;
+    let spare = WIDTH.min(events.len() * 10).saturating_sub(events.len()) as f64;
     let (mut columns, mut so_far) = (vec![0], 0.0);
     for (i, weight) in weights.iter().enumerate() {
         so_far += weight;

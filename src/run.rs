@@ -257,7 +257,9 @@ async fn perform(
     if control.interrupted.load(Ordering::Relaxed) {
         control.note("interrupted", Value::Null);
     }
-    if let Some(why) = control.failed.lock().unwrap_or_else(|e| e.into_inner()).clone() {
+    // Taken out of the lock first: noting it may fail in turn, and then wants the lock.
+    let failed = control.failed.lock().unwrap_or_else(|e| e.into_inner()).clone();
+    if let Some(why) = failed {
         progress.say(format!("the run stopped early: {why}"));
         control.note("run-failed", Value::text(&why));
     }
