@@ -6,7 +6,7 @@
 
 use super::bind::Bind;
 use super::explain::Claim;
-use super::objects::{Register, RegisterCall};
+use super::objects::{Register, RegisterCall, RegisterReply};
 use super::spec::Timed;
 use super::story::{Story, capital};
 use history::{OutcomeKind, ValueId};
@@ -103,7 +103,8 @@ fn double_cas(
     story: &Story<'_>,
 ) -> Option<Claim<Register>> {
     let away = |i: &usize| {
-        matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value) && ops[*i].is_ok()
+        matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value)
+            && ops[*i].reply == Some(RegisterReply::Done)
     };
     if !away(&bad) {
         return None;
@@ -173,7 +174,8 @@ fn overwritten(
     // A value stored once and replaced by a successful cas is gone, whenever it was stored.
     let once = producers.len() + initial as usize == 1;
     let away = |i: &usize| {
-        matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value) && ops[*i].is_ok()
+        matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value)
+            && ops[*i].reply == Some(RegisterReply::Done)
     };
     let replaced =
         (0..ops.len()).filter(|i| once && away(i) && ops[*i].res < ops[bad].inv).min_by_key(|i| ops[*i].res);
