@@ -128,7 +128,10 @@ impl Coverage {
         // Nothing wrong with one client, but then no two calls ever met and every order is forced.
         let wanted = if history.is_empty() { 0 } else { 2 };
         let load = load_span(history);
-        let under = history.ops().filter(Op::is_ok).filter(|op| load.is_none_or(|(a, b)| op.inv() >= a && op.inv() < b));
+        let under = history
+            .ops()
+            .filter(Op::is_ok)
+            .filter(|op| load.is_none_or(|(a, b)| op.inv() >= a && op.inv() < b));
         vec![
             Gate::new("ok calls", self.minimum.ok_ops, ok),
             Gate::new("ok calls under load", self.minimum.ok_ops.min(20), under.count() as u64),

@@ -232,7 +232,7 @@ fn unwritten_reads(history: &History) -> Option<Lint> {
         "unwritten-reads",
         ops,
         |n| format!("{n} reads returned a value that no write or cas of that key has"),
-        "either the system made it up, or the object did not begin at nil: then say so with `--init`",
+        "either the system made it up, or the object did not begin at nil, as every object is judged to",
     )
 }
 

@@ -315,14 +315,9 @@ mod tests {
             "1:14: expected a fault: kill, pause, isolate, partition or cut, found \"burn\""
         );
         assert_eq!(said("at 1s for 1s cut n1 n2"), "1:21: expected ->, found \"n2\"");
-        assert!(
-            said("at 1s for 1s kill n4").contains("1:19: expected one, minority"),
-            "only three nodes"
-        );
+        assert!(said("at 1s for 1s kill n4").contains("1:19: expected one, minority"), "only three nodes");
         assert!(said("at 1s for 1s kill").ends_with("found the end of the line"));
-        assert!(
-            said("at 1s for 1s kill one two").contains("1:23: expected pick or the end of the line")
-        );
+        assert!(said("at 1s for 1s kill one two").contains("1:23: expected pick or the end of the line"));
         assert!(said("at 1s for 1s kill one pick x").contains("a whole number"));
         assert!(said("at 99999999999999m for 1s kill one").contains("a duration"));
         assert!(said("at ☃ for").contains("1:4:"));

@@ -131,7 +131,8 @@ impl Active {
             let met = self.resolved.cut.iter().zip(&self.dropped);
             let met: Vec<u64> =
                 met.map(|((from, to), before)| world.network.dropped(*from, *to) - before).collect();
-            let open = self.resolved.cut.iter().filter(|(from, to)| !world.network.is_cut(*from, *to)).count();
+            let open =
+                self.resolved.cut.iter().filter(|(from, to)| !world.network.is_cut(*from, *to)).count();
             took &= open == 0 && self.open > 0;
             let (messages, of) = (met.iter().sum::<u64>(), met.len());
             let after = (world.now() - self.begun) as f64 / 1e6;

@@ -109,7 +109,10 @@ fn a_strike_is_confirmed_by_what_the_world_shows() {
     for (fault, says) in [
         (Fault::Kill(Who::Leader), "1 of 1 processes"),
         (Fault::Pause(Who::Minority), "2 of 2 processes"),
-        (Fault::Partition(Cut::OneWay(Who::Leader, Who::Followers)), "0 of 4 links carry packets (before: 4)"),
+        (
+            Fault::Partition(Cut::OneWay(Who::Leader, Who::Followers)),
+            "0 of 4 links carry packets (before: 4)",
+        ),
     ] {
         let found = judge(&struck(2, fault), &BUDGET);
         let strike = &found.history.strikes()[0];

@@ -115,7 +115,12 @@ pub fn link_latest(results: &Path, run: &str) {
 }
 
 /// `run.json`: everything the run follows from.
-pub fn write_plan(directory: &Path, spec: &RunSpec, strikes: &[Strike], command: &str) -> Result<(), Failure> {
+pub fn write_plan(
+    directory: &Path,
+    spec: &RunSpec,
+    strikes: &[Strike],
+    command: &str,
+) -> Result<(), Failure> {
     let mut plan = Json::Object(spec.header(""));
     plan["seed"] = json!(spec.seed);
     plan["nodes"] = json!(spec.nodes);
@@ -134,15 +139,27 @@ pub fn plan_text(spec: &RunSpec, as_json: bool) -> String {
     let calls = first_calls(spec);
     if as_json {
         let calls: Vec<Json> = calls.iter().map(|(t, c)| json!({"client": t, "calls": c})).collect();
-        let whole = json!({"schema": 1, "command": spec.command("test"), "strikes": strikes, "first_calls": calls});
+        let whole =
+            json!({"schema": 1, "command": spec.command("test"), "strikes": strikes, "first_calls": calls});
         return format!("{}\n", serde_json::to_string_pretty(&whole).unwrap_or_default());
     }
-    let mut text = format!("{}\n{}\n\n{} strikes, from the start of the load:\n", spec.command("test"), spec.promise(), strikes.len());
+    let mut text = format!(
+        "{}\n{}\n\n{} strikes, from the start of the load:\n",
+        spec.command("test"),
+        spec.promise(),
+        strikes.len()
+    );
     for strike in &strikes {
         let seconds = |n: u64| n as f64 / SECOND as f64;
-        text += &format!("  at {:7.3} s for {:6.3} s  {}\n", seconds(strike.at), seconds(strike.lasts), strike.fault);
+        text += &format!(
+            "  at {:7.3} s for {:6.3} s  {}\n",
+            seconds(strike.at),
+            seconds(strike.lasts),
+            strike.fault
+        );
     }
-    text += &format!("\nfirst calls of {} clients, bound to {} nodes in turn:\n", spec.concurrency, spec.nodes);
+    text +=
+        &format!("\nfirst calls of {} clients, bound to {} nodes in turn:\n", spec.concurrency, spec.nodes);
     for (thread, calls) in calls {
         text += &format!("  client {thread:3} on n{}  {}\n", thread % spec.nodes + 1, calls.join(" · "));
     }
@@ -216,7 +233,13 @@ pub fn judge_run(
 }
 
 /// Writes `results.json` and `report.html`. The verdict stands whatever happens to the page.
-pub fn publish(history: &History, judgement: Judgement, meta: Meta, directory: &Path, progress: &Progress) -> Finished {
+pub fn publish(
+    history: &History,
+    judgement: Judgement,
+    meta: Meta,
+    directory: &Path,
+    progress: &Progress,
+) -> Finished {
     let document = document(history, &judgement, &meta);
     let html = page(history, &judgement, &meta, progress);
     let write = |name: &str, bytes: &[u8]| {
@@ -298,7 +321,10 @@ fn host_facts() -> Vec<(String, String)> {
     let cpus = std::thread::available_parallelism().map_or(0, |n| n.get());
     vec![
         ("schism".into(), env!("CARGO_PKG_VERSION").into()),
-        ("kernel".into(), format!("{} {}", read("/proc/sys/kernel/ostype"), read("/proc/sys/kernel/osrelease"))),
+        (
+            "kernel".into(),
+            format!("{} {}", read("/proc/sys/kernel/ostype"), read("/proc/sys/kernel/osrelease")),
+        ),
         ("cores".into(), cpus.to_string()),
     ]
 }
@@ -309,7 +335,8 @@ fn not_injected(history: &History, spec: &RunSpec) -> Vec<(String, String)> {
     let planned = spec.strikes();
     for family in ["partition", "kill", "pause"] {
         let asked = planned.iter().any(|s| s.fault.family() == family);
-        let took = history.strikes().iter().any(|s| s.strike.fault.family() == family && s.measured().is_some());
+        let took =
+            history.strikes().iter().any(|s| s.strike.fault.family() == family && s.measured().is_some());
         match (asked, took) {
             (_, true) => {}
             (true, false) => missing.push((family.to_string(), "asked for, but never took effect".into())),
@@ -317,9 +344,15 @@ fn not_injected(history: &History, spec: &RunSpec) -> Vec<(String, String)> {
         }
     }
     for (what, why) in [
-        ("packet loss, delay, duplication, reordering", "the switch between the nodes only cuts in this version"),
+        (
+            "packet loss, delay, duplication, reordering",
+            "the switch between the nodes only cuts in this version",
+        ),
         ("clock skew", "not built yet"),
-        ("disk faults, lost unsynced writes", "not built yet for live nodes; `schism sim` loses them at every kill"),
+        (
+            "disk faults, lost unsynced writes",
+            "not built yet for live nodes; `schism sim` loses them at every kill",
+        ),
         ("membership changes", "the bundled store's membership is fixed"),
     ] {
         missing.push((what.into(), why.into()));

@@ -113,7 +113,10 @@ pub fn main(args: &BenchArgs) -> Result<i32, Failure> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&json!({"schema": 1, "numbers": rows})).unwrap_or_default());
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({"schema": 1, "numbers": rows})).unwrap_or_default()
+        );
     }
     Ok(if met { crate::exit::VALID } else { crate::exit::INVALID })
 }
@@ -230,7 +233,8 @@ fn no_op(rate: f64, seconds: f64) -> Result<(u64, f64, Arc<Control>)> {
         nodes: vec!["n1".into()],
         more: serde_json::Map::new(),
     };
-    let journal = Journal::create(&scratch.0.join("history.jsonl"), &header, Sync::EverySecond, Clock::start())?;
+    let journal =
+        Journal::create(&scratch.0.join("history.jsonl"), &header, Sync::EverySecond, Clock::start())?;
     let control = Control::new(Arc::new(journal));
     let interpreter = Interpreter::new(Box::new(generator), options);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -377,13 +381,15 @@ fn judging() -> Result<Vec<Number>> {
     let mut spec = campaign::resolve(&args).map_err(|f| anyhow!(f.says))?;
     spec.concurrency = 20;
     let result = sim::run(&simulate::sim_spec(&spec, false));
-    let bytes = simulate::record(&simulate::sim_spec(&spec, false), spec.header("simulated"), &result, "bench");
+    let bytes =
+        simulate::record(&simulate::sim_spec(&spec, false), spec.header("simulated"), &result, "bench");
     let history = simulate::read(&bytes);
     let keys = history.by_key().len();
     let begun = Instant::now();
     let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());
     let took = begun.elapsed().as_secs_f64();
-    let meta = crate::report::Meta { run: "bench".into(), command: spec.command("sim"), ..Default::default() };
+    let meta =
+        crate::report::Meta { run: "bench".into(), command: spec.command("sim"), ..Default::default() };
     let page = crate::report::Page {
         history: &history,
         verdict: &judgement.verdict,
@@ -393,8 +399,11 @@ fn judging() -> Result<Vec<Number>> {
     };
     let html = crate::report::render(&page).map_err(|e| anyhow!("{e}"))?;
     Ok(vec![
-        Number::at_most("register history judged", took, "s", 1.0)
-            .note(format!("{} ops, {keys} keys: {}", history.len(), judgement.headline())),
+        Number::at_most("register history judged", took, "s", 1.0).note(format!(
+            "{} ops, {keys} keys: {}",
+            history.len(),
+            judgement.headline()
+        )),
         Number::at_most("its report", html.len() as f64 / 1e6, "MB", 1.0),
     ])
 }

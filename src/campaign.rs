@@ -83,7 +83,8 @@ pub fn unknown<'a>(kind: &str, name: &str, names: impl Iterator<Item = &'a str>)
 
 fn find_bug(name: &str, mode: &str) -> Result<&'static store::switches::BugInfo, Failure> {
     let bugs = store::switches::BUGS;
-    let info = store::switches::find(name).ok_or_else(|| unknown("bug", name, bugs.iter().map(|b| b.name)))?;
+    let info =
+        store::switches::find(name).ok_or_else(|| unknown("bug", name, bugs.iter().map(|b| b.name)))?;
     if info.mode != mode {
         let fitting: Vec<&str> = bugs.iter().filter(|b| b.mode == mode).map(|b| b.name).collect();
         return Err(Failure::usage(format!(
@@ -99,9 +100,8 @@ fn find_bug(name: &str, mode: &str) -> Result<&'static store::switches::BugInfo,
 fn find_nemeses(list: &str) -> Result<Vec<&'static dyn Nemesis>, Failure> {
     let mut found = Vec::new();
     for name in list.split(',').map(str::trim).filter(|n| !n.is_empty() && *n != "none") {
-        let nemesis = nemeses::find(name).ok_or_else(|| {
-            unknown("nemesis", name, nemeses::ALL.iter().map(|n| n.name()))
-        })?;
+        let nemesis = nemeses::find(name)
+            .ok_or_else(|| unknown("nemesis", name, nemeses::ALL.iter().map(|n| n.name())))?;
         found.push(nemesis);
     }
     Ok(found)
@@ -110,7 +110,8 @@ fn find_nemeses(list: &str) -> Result<Vec<&'static dyn Nemesis>, Failure> {
 fn read_schedule(path: &Path, nodes: usize, seed: u64) -> Result<Vec<Strike>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Failure::usage(format!("--schedule {}: {e}", path.display())))?;
-    nemeses::schedule::parse(&text, nodes, seed).map_err(|e| Failure::usage(format!("--schedule {}:{e}", path.display())))
+    nemeses::schedule::parse(&text, nodes, seed)
+        .map_err(|e| Failure::usage(format!("--schedule {}:{e}", path.display())))
 }
 
 fn concurrency(text: &str, nodes: usize) -> Result<usize, Failure> {
@@ -146,7 +147,8 @@ impl RunSpec {
         }
         let topology = Topology { nodes: self.nodes };
         // Below two seconds an election may outlast the strike, and nothing is revealed.
-        let options = PlanOptions { interval: self.interval, min_length: 2 * SECOND, ..PlanOptions::default() };
+        let options =
+            PlanOptions { interval: self.interval, min_length: 2 * SECOND, ..PlanOptions::default() };
         nemeses::plan_all(&self.nemeses, &topology, self.load, &options, Rng::new(self.seed, "plan"))
     }
 
@@ -182,7 +184,11 @@ impl RunSpec {
 
     /// The command that repeats the run.
     pub fn command(&self, verb: &str) -> String {
-        let mut words = vec![format!("schism {verb} --target {} --workload {}", self.target_name(), self.workload.name())];
+        let mut words = vec![format!(
+            "schism {verb} --target {} --workload {}",
+            self.target_name(),
+            self.workload.name()
+        )];
         if let Some(bug) = self.bug {
             words.push(format!("--bug {}", bug.name));
         }
@@ -192,7 +198,12 @@ impl RunSpec {
         }
         words.push(format!("--nodes {} --rate {} --concurrency {}", self.nodes, self.rate, self.concurrency));
         let seconds = |n: Nanos| n as f64 / SECOND as f64;
-        words.push(format!("--time-limit {} --interval {} --seed {}", seconds(self.load), seconds(self.interval), self.seed));
+        words.push(format!(
+            "--time-limit {} --interval {} --seed {}",
+            seconds(self.load),
+            seconds(self.interval),
+            self.seed
+        ));
         words.join(" ")
     }
 
@@ -211,8 +222,16 @@ impl RunSpec {
             .collect();
         match outside.is_empty() {
             true => {
-                let model = self.target.promise(self.mode, self.workload.name(), families[0]).unwrap_or("linearizable");
-                format!("{} promises {model} for {} under {}.", self.target_name(), self.workload.name(), families.join(", "))
+                let model = self
+                    .target
+                    .promise(self.mode, self.workload.name(), families[0])
+                    .unwrap_or("linearizable");
+                format!(
+                    "{} promises {model} for {} under {}.",
+                    self.target_name(),
+                    self.workload.name(),
+                    families.join(", ")
+                )
             }
             false => format!(
                 "Outside its promise: {} promises nothing for {} under {}.",

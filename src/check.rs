@@ -21,7 +21,8 @@ pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     known_spec(&args.spec)?;
     let options = args.read.options()?;
     let budget = Budget { steps: args.budget_steps, bytes: bytes(&args.memory)? };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Failure::internal)?;
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Failure::internal)?;
     let progress = Progress::new();
     let (mut codes, mut documents) = (Vec::new(), Vec::new());
     for path in &args.files {
@@ -137,7 +138,10 @@ fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
 /// What the object must be, by the calls and by what reads return.
 fn detect(history: &History) -> Result<&'static str, String> {
     let calls: BTreeSet<&str> = history.ops().map(|op| op.f()).collect();
-    let lists = history.ops().filter_map(|op| op.read()).any(|v| matches!(history.value(v), Value::List(_) | Value::Set(_)));
+    let lists = history
+        .ops()
+        .filter_map(|op| op.read())
+        .any(|v| matches!(history.value(v), Value::List(_) | Value::Set(_)));
     let has = |f: &str| calls.contains(f);
     if calls.is_empty() {
         return Ok("register");
@@ -155,7 +159,11 @@ fn detect(history: &History) -> Result<&'static str, String> {
         () if has("read") || has("write") => "register",
         () => {
             let found: Vec<&str> = calls.into_iter().collect();
-            return Err(format!("no spec fits its calls ({}): name one with --spec ({})", found.join(", "), SPECS.join(", ")));
+            return Err(format!(
+                "no spec fits its calls ({}): name one with --spec ({})",
+                found.join(", "),
+                SPECS.join(", ")
+            ));
         }
     };
     Ok(spec)
@@ -180,7 +188,10 @@ fn tell(args: &CheckArgs, input: &Input, spec: &str, judgement: &Judgement) {
         }
     }
     if input.history.ties() > 0 && input.format != "jsonl" {
-        text += &format!("  {} events share a time stamp with the one before: taken as concurrent\n", input.history.ties());
+        text += &format!(
+            "  {} events share a time stamp with the one before: taken as concurrent\n",
+            input.history.ties()
+        );
     }
     match args.json {
         true => eprint!("{text}"),
@@ -201,7 +212,13 @@ pub fn describe(history: &History, id: history::OpId) -> String {
         history::Outcome::Fail(e) => format!("fail: {e}"),
         history::Outcome::Info(e) => format!("info: {e}"),
     };
-    format!("#{} p{}{node} {}  {answer}  [{}–{until} s]", id.0, op.process().0, op.call(), seconds(op.invoked()))
+    format!(
+        "#{} p{}{node} {}  {answer}  [{}–{until} s]",
+        id.0,
+        op.process().0,
+        op.call(),
+        seconds(op.invoked())
+    )
 }
 
 fn meta(args: &CheckArgs, input: &Input, spec: &str) -> Meta {
@@ -212,18 +229,28 @@ fn meta(args: &CheckArgs, input: &Input, spec: &str) -> Meta {
         run,
         title: format!("{name} as {spec}"),
         command: format!("schism check --spec {spec}{memory} {}", input.path.display()),
-        host: vec![("schism".into(), env!("CARGO_PKG_VERSION").into()), ("format".into(), input.format.into())],
+        host: vec![
+            ("schism".into(), env!("CARGO_PKG_VERSION").into()),
+            ("format".into(), input.format.into()),
+        ],
         promise: String::new(),
         started: Stamp::now().pretty(),
         ..Meta::default()
     }
 }
 
-fn write_report(args: &CheckArgs, input: &Input, spec: &str, judgement: Judgement, progress: &Progress) -> Result<(), Failure> {
+fn write_report(
+    args: &CheckArgs,
+    input: &Input,
+    spec: &str,
+    judgement: Judgement,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let meta = meta(args, input, spec);
     let path = report_path(&input.path);
     let html = artifacts::page(&input.history, &judgement, &meta, progress);
-    std::fs::write(&path, html).map_err(|e| Failure::could_not_run(format!("cannot write {}: {e}", path.display())))?;
+    std::fs::write(&path, html)
+        .map_err(|e| Failure::could_not_run(format!("cannot write {}: {e}", path.display())))?;
     progress.say(format!("  report {}", path.display()));
     Ok(())
 }

@@ -49,8 +49,20 @@ struct Part {
 fn parts(args: &DemoArgs, live: bool) -> Result<Vec<Part>, Failure> {
     let spec = |bug, nemesis| campaign::resolve(&run_args(args.seed, bug, nemesis));
     Ok(vec![
-        Part { name: "correct", label: "the store as it should be", spec: spec(None, NEMESES)?, must: "valid", live },
-        Part { name: BUG, label: "with the bug planted", spec: spec(Some(BUG), NEMESES)?, must: "invalid", live },
+        Part {
+            name: "correct",
+            label: "the store as it should be",
+            spec: spec(None, NEMESES)?,
+            must: "valid",
+            live,
+        },
+        Part {
+            name: BUG,
+            label: "with the bug planted",
+            spec: spec(Some(BUG), NEMESES)?,
+            must: "invalid",
+            live,
+        },
         Part {
             name: "bug-without-strikes",
             label: "with the bug, nothing broken (simulated)",
@@ -90,7 +102,12 @@ pub fn main(args: &DemoArgs) -> Result<i32, Failure> {
     Ok(if kept { crate::exit::VALID } else { crate::exit::INVALID })
 }
 
-fn perform(args: &DemoArgs, campaign: &str, part: &Part, siblings: &[(String, String)]) -> Result<Finished, Failure> {
+fn perform(
+    args: &DemoArgs,
+    campaign: &str,
+    part: &Part,
+    siblings: &[(String, String)],
+) -> Result<Finished, Failure> {
     let run = format!("{campaign}/{}", part.name);
     let title = format!("{}: {}", part.spec.target_name(), part.label);
     let siblings: Vec<_> = siblings.iter().filter(|(label, _)| label != part.label).cloned().collect();
@@ -131,9 +148,11 @@ fn tell(args: &DemoArgs, done: &[(Part, Finished)]) {
     }
     println!();
     for (part, finished) in done {
-        let verdict = paint(&format!("{:20}", finished.judgement.headline()), finished.judgement.verdict.rank());
+        let verdict =
+            paint(&format!("{:20}", finished.judgement.headline()), finished.judgement.verdict.rank());
         let (requested, effective) = finished.strikes;
-        let as_expected = if finished.judgement.verdict.word() == part.must { "" } else { "   NOT AS EXPECTED" };
+        let as_expected =
+            if finished.judgement.verdict.word() == part.must { "" } else { "   NOT AS EXPECTED" };
         println!(
             "{verdict} {:42} {} ok ops, {effective} of {requested} strikes took effect{as_expected}",
             part.label, finished.ops[0]

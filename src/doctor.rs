@@ -18,8 +18,12 @@ pub fn main(args: &DoctorArgs) -> Result<i32, Failure> {
     lines.extend(hubs(args.heal));
     lines.push(leftovers(Path::new("results"), args.heal));
     if args.json {
-        let rows: Vec<_> = lines.iter().map(|l| json!({"name": l.name, "good": l.good, "says": l.says})).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({"schema": 1, "lines": rows})).unwrap_or_default());
+        let rows: Vec<_> =
+            lines.iter().map(|l| json!({"name": l.name, "good": l.good, "says": l.says})).collect();
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({"schema": 1, "lines": rows})).unwrap_or_default()
+        );
     } else {
         for line in &lines {
             println!("{} {:12} {}", if line.good { "ok  " } else { "note" }, line.name, line.says);
@@ -42,7 +46,9 @@ fn results(directory: &Path) -> Line {
     let _ = std::fs::remove_file(&probe);
     let says = match &wrote {
         Ok(()) => format!("runs are written to {}/", directory.display()),
-        Err(e) => format!("{} cannot be written ({e}): give --results a directory that can", directory.display()),
+        Err(e) => {
+            format!("{} cannot be written ({e}): give --results a directory that can", directory.display())
+        }
     };
     Line { name: "results", good: wrote.is_ok(), says }
 }
@@ -63,9 +69,12 @@ fn fsync() -> Line {
         Ok((per_second, fs)) if per_second >= 500.0 => {
             (true, format!("{per_second:.0} fdatasync/s on {fs}: durable writes are not the bottleneck"))
         }
-        Ok((per_second, fs)) => {
-            (false, format!("{per_second:.0} fdatasync/s on {fs}: the store's writes will be about that fast per batch"))
-        }
+        Ok((per_second, fs)) => (
+            false,
+            format!(
+                "{per_second:.0} fdatasync/s on {fs}: the store's writes will be about that fast per batch"
+            ),
+        ),
         Err(e) => (false, format!("cannot be measured: {e}")),
     };
     Line { name: "fdatasync", good, says }
@@ -137,12 +146,20 @@ fn leftovers(results: &Path, heal: bool) -> Line {
         }
     }
     if found.is_empty() {
-        return Line { name: "leftovers", good: true, says: "nothing was left behind by earlier runs".into() };
+        return Line {
+            name: "leftovers",
+            good: true,
+            says: "nothing was left behind by earlier runs".into(),
+        };
     }
     let gone = if heal { found.iter().filter(|d| std::fs::remove_dir_all(d).is_ok()).count() } else { 0 };
     let says = match heal {
         true => format!("node data of {gone} of {} killed runs removed", found.len()),
-        false => format!("node data of {} killed runs under {}/: `--heal` removes it", found.len(), results.display()),
+        false => format!(
+            "node data of {} killed runs under {}/: `--heal` removes it",
+            found.len(),
+            results.display()
+        ),
     };
     Line { name: "leftovers", good: heal, says }
 }

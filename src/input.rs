@@ -66,7 +66,9 @@ impl<R: Read> Read for Capped<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.left = self.left.checked_sub(n as u64).ok_or_else(|| {
-            io::Error::other("limit reached: it unpacks to more than 20 times its size (or 8 GiB); unpack it first")
+            io::Error::other(
+                "limit reached: it unpacks to more than 20 times its size (or 8 GiB); unpack it first",
+            )
         })?;
         Ok(n)
     }

@@ -35,8 +35,9 @@ pub fn judge(history: &History, checkers: &[Box<dyn Checker>], budget: &Budget) 
     for defect in defects(history) {
         consider(None, &Verdict::Unknown(defect));
     }
-    let (model, verdict) = worst
-        .unwrap_or_else(|| (None, Verdict::unknown(Why::Unsupported("no checker".into()), "No checker applied to this history.")));
+    let (model, verdict) = worst.unwrap_or_else(|| {
+        (None, Verdict::unknown(Why::Unsupported("no checker".into()), "No checker applied to this history."))
+    });
     Judgement { verdict, model, findings, about }
 }
 
@@ -68,7 +69,9 @@ fn defects(history: &History) -> Vec<Reason> {
         defects.push(Reason::new(Why::Vacuous, says));
     }
     if let Completeness::Truncated { lines } = history.completeness {
-        let says = format!("The record breaks off after line {lines}, without its footer: what came later is not known.");
+        let says = format!(
+            "The record breaks off after line {lines}, without its footer: what came later is not known."
+        );
         defects.push(Reason::new(Why::Truncated, says));
     }
     for note in history.notes() {

@@ -17,7 +17,9 @@ fn rows(kind: &str) -> Option<Rows> {
         "nemeses" => nemeses::ALL.iter().map(|n| row(n.name(), n.about())).collect(),
         "targets" => targets::ALL
             .iter()
-            .flat_map(|t| t.modes().iter().map(move |(m, about)| (format!("{}:{m}", t.name()), about.to_string())))
+            .flat_map(|t| {
+                t.modes().iter().map(move |(m, about)| (format!("{}:{m}", t.name()), about.to_string()))
+            })
             .collect(),
         "bugs" => store::switches::BUGS
             .iter()
@@ -52,7 +54,11 @@ pub fn list(args: &ListArgs) -> Result<i32, Failure> {
     };
     if args.json {
         let items: Vec<_> = rows.iter().map(|(name, about)| json!({"name": name, "about": about})).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({"schema": 1, "kind": args.kind, "items": items})).unwrap_or_default());
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({"schema": 1, "kind": args.kind, "items": items}))
+                .unwrap_or_default()
+        );
     } else {
         let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, about) in rows {
@@ -84,7 +90,12 @@ pub fn explain(name: &str) -> Result<i32, Failure> {
         tell(
             "workload",
             name,
-            &[("does", w.about().into()), ("invariant", w.invariant().into()), ("checkers", checkers.join(", ")), ("needs", minimum)],
+            &[
+                ("does", w.about().into()),
+                ("invariant", w.invariant().into()),
+                ("checkers", checkers.join(", ")),
+                ("needs", minimum),
+            ],
         );
     }
     if let Some(n) = nemeses::ALL.iter().find(|n| n.name() == name) {
@@ -100,7 +111,12 @@ pub fn explain(name: &str) -> Result<i32, Failure> {
         ];
         tell("bug", b.name, &lines);
         if let Some(killer) = sim::killer(b.name) {
-            println!("  known plan {} clients on {}, {}", sim::killers::CLIENTS, killer.workload, crate::matrix::plan_name(killer));
+            println!(
+                "  known plan {} clients on {}, {}",
+                sim::killers::CLIENTS,
+                killer.workload,
+                crate::matrix::plan_name(killer)
+            );
         }
     }
     if let Some(c) = checkers::ALL.iter().find(|c| c.name() == name) {
@@ -116,7 +132,12 @@ pub fn explain(name: &str) -> Result<i32, Failure> {
     if told {
         return Ok(exit::VALID);
     }
-    let all: Vec<String> =
-        KINDS.iter().filter(|k| **k != "promises").filter_map(|k| rows(k)).flatten().map(|(name, _)| name).collect();
+    let all: Vec<String> = KINDS
+        .iter()
+        .filter(|k| **k != "promises")
+        .filter_map(|k| rows(k))
+        .flatten()
+        .map(|(name, _)| name)
+        .collect();
     Err(campaign::unknown("name", name, all.iter().map(String::as_str)))
 }

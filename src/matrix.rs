@@ -70,7 +70,11 @@ const PARTS: [&str; 4] = ["controls", "bugs", "demo", "live"];
 pub fn main(args: &BenchArgs) -> Result<i32, Failure> {
     let wanted = |part: &str| args.only.as_ref().is_none_or(|only| part.contains(only.as_str()));
     if !PARTS.iter().any(|p| wanted(p)) {
-        return Err(campaign::unknown("part of the matrix", args.only.as_deref().unwrap_or(""), PARTS.into_iter()));
+        return Err(campaign::unknown(
+            "part of the matrix",
+            args.only.as_deref().unwrap_or(""),
+            PARTS.into_iter(),
+        ));
     }
     let mut sections: Vec<(&str, &str, Vec<Row>)> = Vec::new();
     if wanted("controls") {
@@ -103,7 +107,8 @@ pub fn main(args: &BenchArgs) -> Result<i32, Failure> {
     let text = render(&sections);
     let whole = args.only.is_none();
     if whole {
-        std::fs::write("results/README.md", &text).map_err(|e| Failure::could_not_run(format!("results/README.md: {e}")))?;
+        std::fs::write("results/README.md", &text)
+            .map_err(|e| Failure::could_not_run(format!("results/README.md: {e}")))?;
     }
     match args.json {
         true => println!("{}", serde_json::to_string_pretty(&document(&sections)).unwrap_or_default()),
@@ -130,7 +135,7 @@ fn controls() -> Result<Vec<Row>, Failure> {
                 let spec = spec(&target, workload.name(), nemesis.name(), None)?;
                 let families = nemesis.needs();
                 let promised = |f: &&str| spec.target.promise(spec.mode, workload.name(), f).is_some();
-                if promised(&"none") && families.iter().all(|f| promised(f)) {
+                if promised(&"none") && families.iter().all(promised) {
                     specs.push((format!("{target} {} under {}", workload.name(), nemesis.name()), spec));
                 }
             }
@@ -170,7 +175,13 @@ fn bugs() -> Result<Vec<Row>, Failure> {
         };
         let outcome = |on: bool| {
             let (must, label) = if on { ("invalid", "on") } else { ("valid", "off") };
-            let name = format!("{} {}, {label}: {} under {}", info.id, info.name, killer.workload, plan_name(killer));
+            let name = format!(
+                "{} {}, {label}: {} under {}",
+                info.id,
+                info.name,
+                killer.workload,
+                plan_name(killer)
+            );
             let parts: Vec<(Row, bool)> = (0..killer.seeds)
                 .into_par_iter()
                 .map(|seed| {
@@ -210,7 +221,11 @@ fn count_killer(row: &mut Row, killer: &sim::Killer, seed: u64, on: bool) -> boo
     let run = simulate::judged(&sim, header.as_object().cloned().unwrap_or_default());
     let verdict = run.judgement.verdict.word();
     row.count(verdict, struck(&run.history), || format!("seed {seed}: {}", run.judgement.diagnosis()));
-    let again = crate::judge::judge(&simulate::read(&run.bytes), &crate::judge::of_workload(sim.workload), &Default::default());
+    let again = crate::judge::judge(
+        &simulate::read(&run.bytes),
+        &crate::judge::of_workload(sim.workload),
+        &Default::default(),
+    );
     again.verdict == run.judgement.verdict
 }
 
@@ -254,10 +269,11 @@ fn live_run(row: &mut Row, spec: &RunSpec) -> Result<(), Failure> {
     let says = || format!("{}  →  {}", finished.command, finished.judgement.diagnosis());
     let verdict = finished.judgement.verdict.word();
     row.count(verdict, finished.strikes.1 > 0, says);
-    if verdict == row.must {
-        if let Some(campaign) = directory.parent() {
-            let _ = std::fs::remove_dir_all(campaign);
-        }
+    // A run that came out as it must leaves nothing; an odd one is kept for a look.
+    if verdict == row.must
+        && let Some(campaign) = directory.parent()
+    {
+        let _ = std::fs::remove_dir_all(campaign);
     }
     Ok(())
 }
@@ -309,7 +325,11 @@ fn render(sections: &[(&str, &str, Vec<Row>)]) -> String {
     for (title, about, rows) in sections {
         let runs: u64 = rows.iter().map(|r| r.runs).sum();
         let odd = rows.iter().filter(|r| !r.met).count();
-        let _ = write!(text, "\n## {title}\n\n{about}\n\n{runs} runs in {} rows, {odd} not as they must be.\n\n", rows.len());
+        let _ = write!(
+            text,
+            "\n## {title}\n\n{about}\n\n{runs} runs in {} rows, {odd} not as they must be.\n\n",
+            rows.len()
+        );
         text += "| what | must be | runs | valid | unknown | invalid | struck | |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n";
         for r in rows {
             let mark = if r.met { "ok" } else { "**not met**" };
@@ -337,6 +357,7 @@ fn document(sections: &[(&str, &str, Vec<Row>)]) -> serde_json::Value {
             })
             .collect()
     };
-    let sections: Vec<_> = sections.iter().map(|(title, _, r)| json!({"title": title, "rows": rows(r)})).collect();
+    let sections: Vec<_> =
+        sections.iter().map(|(title, _, r)| json!({"title": title, "rows": rows(r)})).collect();
     json!({"schema": 1, "sections": sections})
 }

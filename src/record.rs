@@ -89,7 +89,9 @@ impl Journal {
         writer.get_mut().flush()?;
         let state = Arc::new((Mutex::new(SyncState::default()), Condvar::new()));
         let shared = state.clone();
-        let syncer = std::thread::Builder::new().name("journal-sync".into()).spawn(move || keep_synced(&other, &shared))?;
+        let syncer = std::thread::Builder::new()
+            .name("journal-sync".into())
+            .spawn(move || keep_synced(&other, &shared))?;
         Ok(Journal { writer: Mutex::new(Some(writer)), clock, sync, state, syncer: Mutex::new(Some(syncer)) })
     }
 

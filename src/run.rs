@@ -199,15 +199,18 @@ async fn live(spec: &RunSpec, options: &LiveOptions) -> Result<Finished, Failure
 }
 
 async fn up(spec: &RunSpec, options: &LiveOptions, data: &Path) -> Result<SharedCluster, Failure> {
-    let run: String = options.run.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' }).collect();
+    let run: String =
+        options.run.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' }).collect();
     let cluster = ClusterSpec { run, nodes: spec.nodes, data_root: data.to_path_buf() };
-    let cluster = options.provider.up(&cluster).await.map_err(|e| Failure::could_not_run(format!("{e:#}")))?;
+    let cluster =
+        options.provider.up(&cluster).await.map_err(|e| Failure::could_not_run(format!("{e:#}")))?;
     Ok(Arc::new(cluster))
 }
 
 async fn deploy(spec: &RunSpec, cluster: &SharedCluster) -> Result<Arc<dyn Deployed>, Failure> {
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let deploy = Deploy { mode: spec.mode.into(), bug: spec.bug.map(|b| b.name.into()), seed: spec.seed, program };
+    let deploy =
+        Deploy { mode: spec.mode.into(), bug: spec.bug.map(|b| b.name.into()), seed: spec.seed, program };
     spec.target.deploy(cluster.clone(), &deploy).await.map_err(|e| Failure::could_not_run(format!("{e:#}")))
 }
 
@@ -234,11 +237,24 @@ async fn perform(
     progress: &Arc<Progress>,
 ) {
     let roles = watch::Roles::start(deployed.clone(), control.clone());
-    let hands = strikes::Hands::new(cluster.clone(), deployed.clone(), roles.latest(), control.clone(), options.lease, progress.clone());
+    let hands = strikes::Hands::new(
+        cluster.clone(),
+        deployed.clone(),
+        roles.latest(),
+        control.clone(),
+        options.lease,
+        progress.clone(),
+    );
     let interrupt = tokio::spawn(interruption(control.clone(), progress.clone()));
     let ticker = tokio::spawn(clients::tick(control.clone(), progress.clone()));
     let striker = tokio::spawn(strikes::perform(hands.clone(), strikes, control.clone()));
-    let healer = tokio::spawn(heal_phase(hands.clone(), deployed.clone(), cluster.clone(), control.clone(), progress.clone()));
+    let healer = tokio::spawn(heal_phase(
+        hands.clone(),
+        deployed.clone(),
+        cluster.clone(),
+        control.clone(),
+        progress.clone(),
+    ));
     let factory = clients::Factory {
         deployed: deployed.clone(),
         object: spec.workload.object(),
@@ -322,7 +338,8 @@ async fn deaths(cluster: &SharedCluster, deployed: &Arc<dyn Deployed>, control: 
             };
             let tail = read_log(cluster, deployed, i, 400).await;
             let last = tail.lines().last().unwrap_or("").to_string();
-            control.note("node-died", Value::text(&format!("{} ({how}); its last log line: {last}", node.name)));
+            control
+                .note("node-died", Value::text(&format!("{} ({how}); its last log line: {last}", node.name)));
         }
     }
 }

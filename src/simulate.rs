@@ -10,8 +10,8 @@ use crate::judge::{self, Judgement};
 use crate::report::Meta;
 use crate::terminal::{Progress, paint};
 use checkers::Budget;
-use history::{Event, History, Value};
 use history::jsonl::{self, Header, ReadOptions, SCHEMA, Writer};
+use history::{Event, History, Value};
 use rayon::prelude::*;
 use serde_json::Value as Json;
 use sim::{SimResult, SimSpec, Timing};
@@ -60,7 +60,11 @@ pub fn record(sim: &SimSpec, more: serde_json::Map<String, Json>, result: &SimRe
         }
         let end = result.events.last().map_or(0, Event::time);
         let acted = result.activations.iter().map(|(k, v)| (Value::text(k), Value::Int(*v as i64)));
-        writer.event(&Event::Note { time: end, f: "activations".into(), value: Value::Map(acted.collect()) })?;
+        writer.event(&Event::Note {
+            time: end,
+            f: "activations".into(),
+            value: Value::Map(acted.collect()),
+        })?;
         writer.finish()
     })();
     written.unwrap_or_else(|e: std::io::Error| panic!("writing to memory cannot fail: {e}"))
@@ -100,7 +104,8 @@ pub struct Simulated {
 }
 
 pub fn one(spec: &RunSpec, trace: bool) -> Simulated {
-    let Judged { bytes, history, judgement, result } = judged(&sim_spec(spec, trace), spec.header("simulated"));
+    let Judged { bytes, history, judgement, result } =
+        judged(&sim_spec(spec, trace), spec.header("simulated"));
     Simulated {
         spec: spec.clone(),
         bytes,
@@ -137,10 +142,8 @@ pub fn main(args: &SimArgs) -> Result<i32, Failure> {
     let (mut codes, mut documents, mut verdicts) = (Vec::new(), Vec::new(), [0u64; 3]);
     let all: Vec<u64> = seeds.collect();
     for chunk in all.chunks(64) {
-        let runs: Vec<Simulated> = chunk
-            .par_iter()
-            .map(|seed| one(&RunSpec { seed: *seed, ..spec.clone() }, args.trace))
-            .collect();
+        let runs: Vec<Simulated> =
+            chunk.par_iter().map(|seed| one(&RunSpec { seed: *seed, ..spec.clone() }, args.trace)).collect();
         for run in runs {
             verdicts[run.judgement.verdict.rank() as usize] += 1;
             codes.push(run.judgement.exit_code());
@@ -165,7 +168,8 @@ fn line(run: &Simulated, args: &SimArgs) {
     let [ok, fail, info] = artifacts::op_counts(&run.history);
     let word = paint(&format!("{:22}", run.judgement.headline()), run.judgement.verdict.rank());
     let strikes = run.history.strikes().iter().filter(|s| s.measured().is_some()).count();
-    let mut text = format!("seed {:<6} {word} {ok} ok {fail} fail {info} info, {strikes} strikes", run.spec.seed);
+    let mut text =
+        format!("seed {:<6} {word} {ok} ok {fail} fail {info} info, {strikes} strikes", run.spec.seed);
     if args.trace {
         text += &format!(", {} messages, trace {:016x}", run.messages, run.trace_hash);
     }
@@ -203,7 +207,13 @@ fn keep(results: &Path, campaign: &str, run: Simulated, progress: &Progress) -> 
 }
 
 /// The same directory a live run would leave.
-pub fn write(results: &Path, name: &str, run: Simulated, meta: Meta, progress: &Progress) -> Result<Finished, Failure> {
+pub fn write(
+    results: &Path,
+    name: &str,
+    run: Simulated,
+    meta: Meta,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
     let directory = results.join(name);
     artifacts::write_plan(&directory, &run.spec, &run.spec.strikes(), &meta.command)?;
     let path = directory.join("history.jsonl");
@@ -213,4 +223,3 @@ pub fn write(results: &Path, name: &str, run: Simulated, meta: Meta, progress: &
     artifacts::link_latest(results, name);
     Ok(finished)
 }
-

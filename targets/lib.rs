@@ -59,7 +59,13 @@ pub trait Deployed: Send + Sync {
     /// Returns once every node answers and, where the mode has one, a leader serves. An error says what is missing.
     async fn healthy(&self, deadline: Duration) -> Result<()>;
     /// A new connection for one client, opened from inside that node, or from outside.
-    async fn client(&self, from: nodes::From, node: usize, object: Object, session: u64) -> Result<Box<dyn Client>>;
+    async fn client(
+        &self,
+        from: nodes::From,
+        node: usize,
+        object: Object,
+        session: u64,
+    ) -> Result<Box<dyn Client>>;
     /// Each node's view of itself; `None` where it does not answer within the patience.
     async fn roles(&self, patience: Duration) -> Vec<Option<RoleView>>;
     /// The name under which the agent knows the process on every node.

@@ -41,7 +41,10 @@ impl Target for Store {
     fn modes(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("raft", "Consensus on one log: everything linearizable, also while a minority is gone."),
-            ("quorum", "Leaderless, majorities for reads and writes with write-back: linearizable registers, nothing else."),
+            (
+                "quorum",
+                "Leaderless, majorities for reads and writes with write-back: linearizable registers, nothing else.",
+            ),
             ("single", "One node holds everything, the others forward: the reference."),
         ]
     }
@@ -56,7 +59,8 @@ impl Target for Store {
         let members = members.join(",");
         let starts = cluster.nodes().iter().enumerate().map(|(i, node)| {
             let data = node.data.display().to_string();
-            let mut argv: Vec<String> = vec![deploy.program.display().to_string(), "store".into(), "serve".into()];
+            let mut argv: Vec<String> =
+                vec![deploy.program.display().to_string(), "store".into(), "serve".into()];
             let mut flag = |name: &str, value: String| argv.extend([format!("--{name}"), value]);
             flag("mode", deploy.mode.clone());
             flag("me", node.name.clone());
@@ -84,7 +88,11 @@ impl Target for Store {
             };
             let cluster = cluster.clone();
             async move {
-                cluster.remote(i).ask(Ask::Start(spec), Duration::from_secs(5)).await.with_context(|| format!("starting the store on n{}", i + 1))
+                cluster
+                    .remote(i)
+                    .ask(Ask::Start(spec), Duration::from_secs(5))
+                    .await
+                    .with_context(|| format!("starting the store on n{}", i + 1))
             }
         });
         for started in join_all(starts.collect()).await {
@@ -166,9 +174,14 @@ impl Deployed for Running {
         let mut missing = String::from("no node was asked");
         while Instant::now() < until {
             let reports = self.all(Duration::from_millis(300)).await;
-            let silent: Vec<String> =
-                reports.iter().enumerate().filter(|(_, r)| r.is_none()).map(|(i, _)| format!("n{}", i + 1)).collect();
-            let leads = reports.iter().flatten().any(|r| matches!(r.role.as_str(), "leader" | "primary" | "replica"));
+            let silent: Vec<String> = reports
+                .iter()
+                .enumerate()
+                .filter(|(_, r)| r.is_none())
+                .map(|(i, _)| format!("n{}", i + 1))
+                .collect();
+            let leads =
+                reports.iter().flatten().any(|r| matches!(r.role.as_str(), "leader" | "primary" | "replica"));
             match (silent.is_empty(), leads) {
                 (true, true) if self.serves().await => return Ok(()),
                 (true, true) => missing = "a leader is there, but a write is not answered".into(),
@@ -180,14 +193,24 @@ impl Deployed for Running {
         bail!("the store ({}) is not healthy after {deadline:?}: {missing}", self.mode)
     }
 
-    async fn client(&self, from: nodes::From, node: usize, object: Object, session: u64) -> Result<Box<dyn Client>> {
+    async fn client(
+        &self,
+        from: nodes::From,
+        node: usize,
+        object: Object,
+        session: u64,
+    ) -> Result<Box<dyn Client>> {
         let stream = self.cluster.dial(from, node, CLIENT_PORT).await?;
         let names = self.cluster.nodes().iter().map(|n| n.name.clone()).collect();
         Ok(Box::new(StoreClient { connection: Connection::connect(stream), object, session, seq: 0, names }))
     }
 
     async fn roles(&self, patience: Duration) -> Vec<Option<RoleView>> {
-        let view = |r: Report| RoleView { leads: matches!(r.role.as_str(), "leader" | "primary"), role: r.role, term: r.term };
+        let view = |r: Report| RoleView {
+            leads: matches!(r.role.as_str(), "leader" | "primary"),
+            role: r.role,
+            term: r.term,
+        };
         self.all(patience).await.into_iter().map(|r| r.map(view)).collect()
     }
 
@@ -237,7 +260,8 @@ struct StoreClient {
 impl Client for StoreClient {
     async fn invoke(&mut self, call: &Call, id: &str, deadline: Duration) -> (Outcome, Option<NodeId>) {
         self.seq += 1;
-        let request = match sim::translate::request(self.object, call, id.to_string(), self.session, self.seq) {
+        let request = match sim::translate::request(self.object, call, id.to_string(), self.session, self.seq)
+        {
             Ok(request) => request,
             Err(why) => return (Outcome::Fail(Error::new(format!("unsupported: {why}"))), None),
         };

@@ -80,7 +80,8 @@ fn bad_values_name_the_flag_and_what_it_takes() {
 #[test]
 fn a_broken_schedule_names_its_line() {
     let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("plan.txt"), "at 1s for 1s isolate leader\nat soon for 1s kill n1\n").unwrap();
+    fs::write(directory.path().join("plan.txt"), "at 1s for 1s isolate leader\nat soon for 1s kill n1\n")
+        .unwrap();
     let (code, _, stderr) = run_in(&["sim", "--schedule", "plan.txt"], directory.path());
     assert_eq!(code, 254, "{stderr}");
     assert!(stderr.contains("plan.txt:2:"), "{stderr}");
@@ -89,19 +90,22 @@ fn a_broken_schedule_names_its_line() {
 #[test]
 fn the_plan_can_be_read_before_anything_is_touched() {
     let directory = tempfile::tempdir().unwrap();
-    let (code, stdout, _) = run_in(&["test", "--dry-run", "--nemesis", "isolate-leader", "--seed", "3"], directory.path());
+    let (code, stdout, _) =
+        run_in(&["test", "--dry-run", "--nemesis", "isolate-leader", "--seed", "3"], directory.path());
     assert_eq!(code, 0);
     assert!(stdout.contains("isolate leader"), "{stdout}");
     assert!(stdout.contains("client   9"), "{stdout}");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "a dry run wrote something");
-    let (_, again, _) = run_in(&["test", "--dry-run", "--nemesis", "isolate-leader", "--seed", "3"], directory.path());
+    let (_, again, _) =
+        run_in(&["test", "--dry-run", "--nemesis", "isolate-leader", "--seed", "3"], directory.path());
     assert_eq!(stdout, again);
 }
 
 #[test]
 fn a_simulated_run_is_judged_the_same_again_from_its_file() {
     let directory = tempfile::tempdir().unwrap();
-    let bug = ["--bug", "leader-local-read", "--nemesis", "isolate-leader", "--seed", "1", "--time-limit", "14"];
+    let bug =
+        ["--bug", "leader-local-read", "--nemesis", "isolate-leader", "--seed", "1", "--time-limit", "14"];
     let rest = ["--rate", "200", "--interval", "3", "--concurrency", "10n", "--results", "out"];
     let args: Vec<&str> = ["sim"].iter().chain(&bug).chain(&rest).copied().collect();
     let (code, stdout, stderr) = run_in(&args, directory.path());
@@ -113,10 +117,12 @@ fn a_simulated_run_is_judged_the_same_again_from_its_file() {
     assert_eq!(document["runs"][0]["verdict"], "invalid");
     assert_eq!(document["runs"][0]["workload"], "register");
     let written: Value =
-        serde_json::from_str(&fs::read_to_string(directory.path().join("out/latest/results.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(directory.path().join("out/latest/results.json")).unwrap())
+            .unwrap();
     assert_eq!(written["diagnosis"], document["runs"][0]["diagnosis"]);
     assert!(fs::read_to_string(directory.path().join("out/latest/report.html")).unwrap().contains("Invalid"));
-    let same: Vec<&str> = args.iter().copied().filter(|a| *a != "--bug" && *a != "leader-local-read").collect();
+    let same: Vec<&str> =
+        args.iter().copied().filter(|a| *a != "--bug" && *a != "leader-local-read").collect();
     let (code, stdout, _) = run_in(&same, directory.path());
     assert_eq!(code, 0, "the same seed without the bug: {stdout}");
 }
@@ -124,7 +130,9 @@ fn a_simulated_run_is_judged_the_same_again_from_its_file() {
 #[test]
 fn a_seed_is_the_run_bit_for_bit_in_fresh_processes() {
     let directory = tempfile::tempdir().unwrap();
-    let trace = |seed: &str| run_sim(&["--trace", "--seed", seed, "--nemesis", "partition,kill,pause"], directory.path()).1;
+    let trace = |seed: &str| {
+        run_sim(&["--trace", "--seed", seed, "--nemesis", "partition,kill,pause"], directory.path()).1
+    };
     let (one, two, other) = (trace("5"), trace("5"), trace("6"));
     let hash = |text: &str| text.split("trace ").nth(1).unwrap()[..16].to_string();
     assert_eq!(one, two);
@@ -153,7 +161,8 @@ fn a_truncated_file_is_judged_up_to_its_end_and_never_valid() {
 fn a_malformed_history_names_file_line_and_column_and_judges_nothing_in_silence() {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
-    let invoke = "{\"process\":0,\"time\":1,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"x\",\"value\":null}\n";
+    let invoke =
+        "{\"process\":0,\"time\":1,\"type\":\"invoke\",\"f\":\"read\",\"key\":\"x\",\"value\":null}\n";
     write("twice.jsonl", &invoke.repeat(2));
     write("empty.jsonl", "");
     write("binary.jsonl", "\u{0}\u{1}\u{2}");
@@ -179,7 +188,8 @@ fn a_malformed_history_names_file_line_and_column_and_judges_nothing_in_silence(
 fn no_ok_op_is_vacuous() {
     let directory = tempfile::tempdir().unwrap();
     let invoke = "{\"process\":0,\"time\":1,\"type\":\"invoke\",\"f\":\"write\",\"key\":\"x\",\"value\":1}\n";
-    fs::write(directory.path().join("h.jsonl"), format!("{invoke}{}", invoke.replace("invoke", "info"))).unwrap();
+    fs::write(directory.path().join("h.jsonl"), format!("{invoke}{}", invoke.replace("invoke", "info")))
+        .unwrap();
     let (code, stdout, _) = run_in(&["check", "h.jsonl"], directory.path());
     assert_eq!(code, 2, "{stdout}");
     assert!(stdout.contains("unknown: vacuous"), "{stdout}");
@@ -220,7 +230,11 @@ fn many_seeds_come_in_order_and_the_worst_decides() {
     let directory = tempfile::tempdir().unwrap();
     let (code, stdout, _) = run_sim(&["--seeds", "3..7", "--nemesis", "none"], directory.path());
     assert_eq!(code, 0, "{stdout}");
-    let seeds: Vec<&str> = stdout.lines().filter(|l| l.starts_with("seed")).map(|l| l.split_whitespace().nth(1).unwrap()).collect();
+    let seeds: Vec<&str> = stdout
+        .lines()
+        .filter(|l| l.starts_with("seed"))
+        .map(|l| l.split_whitespace().nth(1).unwrap())
+        .collect();
     assert_eq!(seeds, ["3", "4", "5", "6"]);
     assert!(stdout.contains("4 seeds: 4 valid, 0 unknown, 0 invalid"), "{stdout}");
 }

@@ -40,10 +40,17 @@ fn processes() -> BTreeMap<i32, Process> {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let rest: Vec<&str> = stat.rsplit_once(')').map_or(Vec::new(), |(_, r)| r.split_whitespace().collect());
+        let rest: Vec<&str> =
+            stat.rsplit_once(')').map_or(Vec::new(), |(_, r)| r.split_whitespace().collect());
         let (Some(state), Some(parent)) = (rest.first(), rest.get(1)) else { continue };
-        let command = String::from_utf8_lossy(&fs::read(entry.path().join("cmdline")).unwrap_or_default()).replace('\0', " ");
-        let process = Process { pid, parent: parent.parse().unwrap_or(0), state: state.chars().next().unwrap_or('?'), command };
+        let command = String::from_utf8_lossy(&fs::read(entry.path().join("cmdline")).unwrap_or_default())
+            .replace('\0', " ");
+        let process = Process {
+            pid,
+            parent: parent.parse().unwrap_or(0),
+            state: state.chars().next().unwrap_or('?'),
+            command,
+        };
         found.insert(pid, process);
     }
     found
@@ -102,7 +109,11 @@ impl Run {
 
     fn history(&self) -> PathBuf {
         let results = self.directory.path().join("results");
-        let campaign = fs::read_dir(&results).into_iter().flatten().flatten().find(|e| e.path().is_dir() && !e.path().is_symlink());
+        let campaign = fs::read_dir(&results)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .find(|e| e.path().is_dir() && !e.path().is_symlink());
         campaign.map_or_else(PathBuf::new, |c| c.path().join("seed-7/history.jsonl"))
     }
 
@@ -139,7 +150,8 @@ impl Run {
 }
 
 fn check(history: &Path) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_schism")).args(["check", "--json"]).arg(history).output().unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_schism")).args(["check", "--json"]).arg(history).output().unwrap();
     let document: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)));
     document["runs"][0].clone()
@@ -197,7 +209,11 @@ fn a_stopped_controller_loses_its_leases() {
 /// Whether a server of n1 or n2 has an established connection to a server of the other side that carries data.
 fn peers_connected(run: &Run) -> bool {
     let begun = Instant::now();
-    let minority: Vec<Process> = run.servers().into_iter().filter(|s| s.command.contains("--me n1 ") || s.command.contains("--me n2 ")).collect();
+    let minority: Vec<Process> = run
+        .servers()
+        .into_iter()
+        .filter(|s| s.command.contains("--me n1 ") || s.command.contains("--me n2 "))
+        .collect();
     while begun.elapsed() < HEALED {
         for server in &minority {
             let tcp = fs::read_to_string(format!("/proc/{}/net/tcp", server.pid)).unwrap_or_default();
@@ -205,8 +221,11 @@ fn peers_connected(run: &Run) -> bool {
             // nothing left unacknowledged in the send queue.
             let open = tcp.lines().skip(1).any(|line| {
                 let fields: Vec<&str> = line.split_whitespace().collect();
-                let remote = fields.get(2).is_some_and(|r| ["0300", "0400", "0500"].iter().any(|n| r.starts_with(n)));
-                remote && fields.get(3) == Some(&"01") && fields.get(4).is_some_and(|q| q.starts_with("00000000"))
+                let remote =
+                    fields.get(2).is_some_and(|r| ["0300", "0400", "0500"].iter().any(|n| r.starts_with(n)));
+                remote
+                    && fields.get(3) == Some(&"01")
+                    && fields.get(4).is_some_and(|q| q.starts_with("00000000"))
             });
             if open {
                 return true;

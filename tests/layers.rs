@@ -48,9 +48,13 @@ fn crates_import_only_what_the_table_allows() {
     let allowed = allowed();
     for (name, may) in &allowed {
         let found = dependencies(&root().join(name).join("Cargo.toml"));
-        let ours: BTreeSet<&str> = found.iter().map(String::as_str).filter(|d| allowed.contains_key(d)).collect();
+        let ours: BTreeSet<&str> =
+            found.iter().map(String::as_str).filter(|d| allowed.contains_key(d)).collect();
         let excess: Vec<_> = ours.difference(may).collect();
-        assert!(excess.is_empty(), "{name} imports {excess:?}, which the table of ARCHITECTURE.md does not allow");
+        assert!(
+            excess.is_empty(),
+            "{name} imports {excess:?}, which the table of ARCHITECTURE.md does not allow"
+        );
     }
     for name in PURE {
         let found = dependencies(&root().join(name).join("Cargo.toml"));
@@ -108,12 +112,17 @@ fn pure_crates_touch_neither_clock_nor_files() {
         rust_files(&root().join(name), &mut files);
         for path in files {
             // Tests and examples of a pure crate may read files and time things.
-            if path.components().any(|c| matches!(c.as_os_str().to_str(), Some("tests" | "tests.rs" | "examples"))) {
+            if path
+                .components()
+                .any(|c| matches!(c.as_os_str().to_str(), Some("tests" | "tests.rs" | "examples")))
+            {
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
-            for banned in ["Instant::now", "SystemTime::now", "thread::spawn", "std::fs", "std::env", "async fn"] {
+            for banned in
+                ["Instant::now", "SystemTime::now", "thread::spawn", "std::fs", "std::env", "async fn"]
+            {
                 assert!(!code.contains(banned), "{} contains {banned}", path.display());
             }
         }

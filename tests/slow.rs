@@ -35,8 +35,8 @@ fn matrix(part: &str) {
         return;
     }
     let output = schism(&["bench", "matrix", "--only", part, "--json"], directory.path());
-    let document: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));
+    let document: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output.stderr)));
     let rows: Vec<&Value> =
         document["sections"].as_array().unwrap().iter().flat_map(|s| s["rows"].as_array().unwrap()).collect();
     assert!(!rows.is_empty());
@@ -102,7 +102,10 @@ fn an_interrupted_run_heals_and_is_judged() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the binary runs");
-    let history = || std::fs::read_to_string(directory.path().join(newest(directory.path(), "history.jsonl"))).unwrap_or_default();
+    let history = || {
+        std::fs::read_to_string(directory.path().join(newest(directory.path(), "history.jsonl")))
+            .unwrap_or_default()
+    };
     let begun = Instant::now();
     while !history().contains("strike-confirmed") {
         assert!(begun.elapsed() < Duration::from_secs(40), "no strike");
@@ -132,7 +135,8 @@ fn a_disk_that_takes_no_more_ends_the_run_and_loses_nothing() {
         return;
     }
     // A limit on file size stands for the full disk; without the signal that usually comes with it.
-    let script = format!("trap '' XFSZ; ulimit -f 600; exec {BINARY} test --time-limit 30 --rate 400 --nemesis none");
+    let script =
+        format!("trap '' XFSZ; ulimit -f 600; exec {BINARY} test --time-limit 30 --rate 400 --nemesis none");
     let output = Command::new("sh")
         .args(["-c", &script])
         .current_dir(directory.path())
@@ -144,7 +148,10 @@ fn a_disk_that_takes_no_more_ends_the_run_and_loses_nothing() {
     assert_eq!(output.status.code(), Some(2), "{out}{err}");
     assert!(out.contains("unknown") && out.contains("report"), "{out}");
     let ops: Vec<&str> = out.split(" ok,").next().unwrap_or("").split_whitespace().collect();
-    assert!(ops.last().and_then(|n| n.parse::<u64>().ok()) > Some(100), "what was recorded was not judged: {out}");
+    assert!(
+        ops.last().and_then(|n| n.parse::<u64>().ok()) > Some(100),
+        "what was recorded was not judged: {out}"
+    );
 }
 
 #[test]
@@ -155,8 +162,12 @@ fn a_store_that_does_not_start_is_no_verdict() {
         return;
     }
     let script = format!("trap '' XFSZ; ulimit -f 0; exec {BINARY} test --time-limit 5");
-    let output =
-        Command::new("sh").args(["-c", &script]).current_dir(directory.path()).env("CI", "1").output().expect("a shell");
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(directory.path())
+        .env("CI", "1")
+        .output()
+        .expect("a shell");
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{err}");
     assert!(err.contains("schism:"), "{err}");

@@ -48,10 +48,13 @@ impl<'h> Story<'h> {
         self.full(i).replacen(" by", &format!(" {link} {} by", self.value(value)), 1)
     }
 
-    /// From the completion of one op to the invocation of another: `31 ms`.
+    /// From the completion of one op to the invocation of another: `31 ms`; `just` where the record has no times.
     pub fn gap(&self, done: usize, begun: usize) -> String {
         let from = self.op(done).completed().unwrap_or(0);
-        span(self.op(begun).invoked().saturating_sub(from))
+        match self.op(begun).invoked().saturating_sub(from) {
+            0 => "just".into(),
+            ns => span(ns),
+        }
     }
 
     /// When the op began, seen from the strike before it; nothing if none came before.

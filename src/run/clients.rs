@@ -19,8 +19,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use targets::{Client, Deployed};
 use tokio::time::{Instant, sleep_until, timeout};
-use workloads::interpreter::{Action, CallId, HEAL, Interpreter, Options, no_client};
 use workloads::Object;
+use workloads::interpreter::{Action, CallId, HEAL, Interpreter, Options, no_client};
 
 /// Outcomes so far, and how late their stamps were.
 #[derive(Default)]
@@ -90,7 +90,11 @@ pub struct Factory {
 
 /// What the scheduler needs to open a client for a process; a bench gives one that opens nothing.
 pub trait Open: Clone + 'static {
-    fn open(&self, process: u32, node: Option<NodeId>) -> impl Future<Output = anyhow::Result<Box<dyn Client>>>;
+    fn open(
+        &self,
+        process: u32,
+        node: Option<NodeId>,
+    ) -> impl Future<Output = anyhow::Result<Box<dyn Client>>>;
     /// The name of the run, which starts every call's id.
     fn run(&self) -> &str;
 }
@@ -178,7 +182,11 @@ pub async fn drive(mut interpreter: Interpreter, concurrency: usize, open: impl 
                         starting.push(Dispatched { thread, call, id, node, reopen })
                     }
                     Action::Phase(phase) => {
-                        events.push(Event::Note { time: clock.now(), f: "phase".into(), value: Value::text(phase) });
+                        events.push(Event::Note {
+                            time: clock.now(),
+                            f: "phase".into(),
+                            value: Value::text(phase),
+                        });
                         return Action::Phase(phase);
                     }
                     other => return other,
@@ -289,6 +297,8 @@ pub async fn tick(control: Arc<Control>, progress: Arc<Progress>) {
         last = (ok, Instant::now());
         let phase = control.phase.borrow().clone();
         let seconds = control.journal.clock.now() as f64 / 1e9;
-        progress.now(|| format!("{phase:8} {seconds:5.1} s   {ok} ok  {fail} fail  {info} info   {rate:.0} ok/s"));
+        progress.now(|| {
+            format!("{phase:8} {seconds:5.1} s   {ok} ok  {fail} fail  {info} info   {rate:.0} ok/s")
+        });
     }
 }

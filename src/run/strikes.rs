@@ -60,7 +60,11 @@ impl Hands {
         match (resolved.killed.is_empty(), resolved.paused.is_empty()) {
             (false, _) => format!("kill {}", self.names(&resolved.killed)),
             (_, false) => format!("pause {}", self.names(&resolved.paused)),
-            _ => format!("cut {} links around {}", resolved.cut.len(), self.names(&resolved.touched(self.nodes()))),
+            _ => format!(
+                "cut {} links around {}",
+                resolved.cut.len(),
+                self.names(&resolved.touched(self.nodes()))
+            ),
         }
     }
 
@@ -138,7 +142,11 @@ impl Hands {
     /// Whether the damage shows: every link or node struck is silent, and at least one was not before.
     async fn effect(&self, resolved: &Resolved, before: &(usize, usize), begun: Instant) -> Effect {
         let (seen, of) = self.measure(resolved).await;
-        let what = if resolved.cut.is_empty() { "struck nodes answer on the client port" } else { "links carry packets" };
+        let what = if resolved.cut.is_empty() {
+            "struck nodes answer on the client port"
+        } else {
+            "links carry packets"
+        };
         let measured = format!(
             "{seen} of {of} {what} (before: {} of {}), seen after {:.1} ms",
             before.0,
@@ -154,15 +162,23 @@ impl Hands {
         let begun = Instant::now();
         self.control.record(|time| Event::HealBegin { time, id });
         let healed = self.undo(Which::These(vec![id as u64]), &resolved).await;
-        let wanted = if resolved.cut.is_empty() { resolved.killed.len() + resolved.paused.len() } else { resolved.cut.len() };
+        let wanted = if resolved.cut.is_empty() {
+            resolved.killed.len() + resolved.paused.len()
+        } else {
+            resolved.cut.len()
+        };
         let mut seen = self.measure(&resolved).await;
         while seen.0 < wanted && begun.elapsed() < HEAL_SEEN && !self.overlapped(&resolved) {
             sleep(Duration::from_millis(20)).await;
             seen = self.measure(&resolved).await;
         }
         let what = if resolved.cut.is_empty() { "nodes answer again" } else { "links carry packets again" };
-        let mut measured =
-            format!("{} of {} {what}, seen after {:.1} ms", seen.0, seen.1, begun.elapsed().as_secs_f64() * 1e3);
+        let mut measured = format!(
+            "{} of {} {what}, seen after {:.1} ms",
+            seen.0,
+            seen.1,
+            begun.elapsed().as_secs_f64() * 1e3
+        );
         if let Err(e) = healed {
             measured += &format!("; {e:#}");
         }
@@ -174,7 +190,8 @@ impl Hands {
     fn overlapped(&self, resolved: &Resolved) -> bool {
         self.lock().values().any(|other| {
             let nodes = |r: &Resolved| r.killed.iter().chain(&r.paused).copied().collect::<Vec<_>>();
-            nodes(other).iter().any(|n| nodes(resolved).contains(n)) || other.cut.iter().any(|e| resolved.cut.contains(e))
+            nodes(other).iter().any(|n| nodes(resolved).contains(n))
+                || other.cut.iter().any(|e| resolved.cut.contains(e))
         })
     }
 
@@ -250,4 +267,3 @@ pub async fn perform(hands: Arc<Hands>, strikes: Vec<Strike>, control: Arc<Contr
     }
     while tasks.join_next().await.is_some() {}
 }
-

@@ -59,6 +59,7 @@ async fn watch(deployed: Arc<dyn Deployed>, control: Arc<Control>, latest: Lates
 /// Who leads by its own word; of several the one with the highest term.
 pub fn leader(latest: &Latest) -> Option<NodeId> {
     let views = latest.lock().unwrap_or_else(|e| e.into_inner());
-    let leading = views.iter().enumerate().filter_map(|(i, v)| v.as_ref().filter(|v| v.leads).map(|v| (v.term, i)));
+    let leading =
+        views.iter().enumerate().filter_map(|(i, v)| v.as_ref().filter(|v| v.leads).map(|v| (v.term, i)));
     leading.max().map(|(_, i)| node_id(i))
 }

@@ -30,7 +30,19 @@ impl Bench {
     fn run(&self, binary: &str, name: &str, more: &[&str], code: i32) -> PathBuf {
         let results = self.directory.path().join(name);
         let status = Command::new(binary)
-            .args(["sim", "--nemesis", "isolate-leader", "--seed", "1", "--time-limit", "14", "--interval", "3", "--concurrency", "10n"])
+            .args([
+                "sim",
+                "--nemesis",
+                "isolate-leader",
+                "--seed",
+                "1",
+                "--time-limit",
+                "14",
+                "--interval",
+                "3",
+                "--concurrency",
+                "10n",
+            ])
             .args(more)
             .arg("--results")
             .arg(&results)
@@ -46,8 +58,11 @@ const READY: &str = "document.documentElement.dataset.ready === '1'";
 fn clean(browser: &Browser, page: &Path) {
     assert!(browser.problems().is_empty(), "script errors: {:?}", browser.problems());
     let own = format!("file://{}", page.display());
-    let foreign: Vec<String> =
-        browser.requests().into_iter().filter(|u| *u != own && !u.starts_with("data:") && !u.starts_with("blob:")).collect();
+    let foreign: Vec<String> = browser
+        .requests()
+        .into_iter()
+        .filter(|u| *u != own && !u.starts_with("data:") && !u.starts_with("blob:"))
+        .collect();
     assert!(foreign.is_empty(), "the page asks for {foreign:?}");
 }
 
@@ -100,7 +115,11 @@ fn dark_mode_changes_the_ground_and_nothing_breaks() {
     let phone = json!({"width": 420, "height": 800, "deviceScaleFactor": 1, "mobile": true});
     browser.call("Emulation.setDeviceMetricsOverride", phone);
     browser.open(&page, READY);
-    assert_eq!(browser.eval("document.documentElement.scrollWidth <= 420"), json!(true), "it scrolls sideways");
+    assert_eq!(
+        browser.eval("document.documentElement.scrollWidth <= 420"),
+        json!(true),
+        "it scrolls sideways"
+    );
     clean(browser, &page);
 }
 
