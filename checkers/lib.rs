@@ -20,7 +20,8 @@ pub mod stats;
 pub mod verdict;
 
 pub use verdict::{
-    Anomaly, Budget, Counterexample, Edge, Findings, Model, Partial, Reason, Stuck, Verdict, Why, Witness,
+    Anomaly, Budget, Counterexample, Edge, Findings, Meter, Model, Partial, Reason, Stuck, Verdict, Why,
+    Witness,
 };
 
 use history::History;

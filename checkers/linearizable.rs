@@ -221,8 +221,15 @@ fn judge<P: Split>(split: &P, history: &History, budget: &Budget) -> Findings {
         // A fixed share of the memory by size, so that the verdict does not hang on how many run at once.
         let share = (budget.bytes as u128 * part.ops.len() as u128 / all.max(1) as u128) as u64;
         let limits = Limits { steps: budget.steps, bytes: share.max(16 << 20), furthest: false };
-        judge_part(split.object(), part, &limits, history)
+        let judged = judge_part(split.object(), part, &limits, history);
+        if let Some(meter) = budget.watch {
+            meter.finish(part.ops.len() as u64);
+        }
+        judged
     };
+    if let Some(meter) = budget.watch {
+        meter.expect(all as u64);
+    }
     // Collected in the order of the parts, whoever finished first.
     let judged: Vec<Judged> = parts.par_iter().map(one).collect();
     findings(judged, history)

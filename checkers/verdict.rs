@@ -6,6 +6,7 @@ use history::{OpId, Value};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a history may satisfy. The name is the flag's and the report's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,11 +109,46 @@ pub struct Budget {
     pub steps: u64,
     /// Bytes of memo and frontiers, shared out over partitions by a fixed rule.
     pub bytes: u64,
+    /// Counts along for whoever watches; changes nothing.
+    pub watch: Option<&'static Meter>,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Budget { steps: 200_000_000, bytes: 2 << 30 }
+        Budget { steps: 200_000_000, bytes: 2 << 30, watch: None }
+    }
+}
+
+/// How far a long check has got, in ops: read by one thread while others count.
+#[derive(Debug, Default)]
+pub struct Meter {
+    done: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Meter {
+    pub const fn new() -> Meter {
+        Meter { done: AtomicU64::new(0), total: AtomicU64::new(0) }
+    }
+
+    /// So many more ops are to be judged.
+    pub fn expect(&self, ops: u64) {
+        self.total.fetch_add(ops, Ordering::Relaxed);
+    }
+
+    /// So many more have been.
+    pub fn finish(&self, ops: u64) {
+        self.done.fetch_add(ops, Ordering::Relaxed);
+    }
+
+    /// Done, and of how many.
+    pub fn read(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+
+    pub fn reset(&self) {
+        self.done.store(0, Ordering::Relaxed);
+        self.total.store(0, Ordering::Relaxed);
     }
 }
 

@@ -13,7 +13,7 @@ use workloads::Params;
 const SECOND: u64 = 1000 * MILLI;
 
 /// Enough for any run here that is valid, and an end for those that are hopeless.
-const BUDGET: Budget = Budget { steps: 3_000_000, bytes: 1 << 28 };
+const BUDGET: Budget = Budget { steps: 3_000_000, bytes: 1 << 28, watch: None };
 
 fn spec(seed: u64) -> SimSpec {
     SimSpec {

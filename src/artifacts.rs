@@ -217,7 +217,8 @@ pub fn judge_run(
 ) -> Result<Finished, Failure> {
     let path = options.directory.join("history.jsonl");
     let history = read_history(&path)?;
-    let judgement = judge::judge(&history, &judge::of_workload(spec.workload), &Budget::default());
+    let judgement =
+        judge::judge_watched(&history, &judge::of_workload(spec.workload), &Budget::default(), progress);
     let meta = Meta {
         run: options.run.clone(),
         title: options.title.clone(),

@@ -380,9 +380,10 @@ fn judging() -> Result<Vec<Number>> {
     args.interval = 10.0;
     let mut spec = campaign::resolve(&args).map_err(|f| anyhow!(f.says))?;
     spec.concurrency = 20;
-    let result = sim::run(&simulate::sim_spec(&spec, false));
-    let bytes =
-        simulate::record(&simulate::sim_spec(&spec, false), spec.header("simulated"), &result, "bench");
+    let mut sim = simulate::sim_spec(&spec, false);
+    sim.params.ops_per_key = 1030;
+    let result = sim::run(&sim);
+    let bytes = simulate::record(&sim, spec.header("simulated"), &result, "bench");
     let history = simulate::read(&bytes);
     let keys = history.by_key().len();
     let begun = Instant::now();

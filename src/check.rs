@@ -20,7 +20,7 @@ pub const SPECS: [&str; 7] = ["register", "cas-register", "set", "counter", "lis
 pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     known_spec(&args.spec)?;
     let options = args.read.options()?;
-    let budget = Budget { steps: args.budget_steps, bytes: bytes(&args.memory)? };
+    let budget = Budget { steps: args.budget_steps, bytes: bytes(&args.memory)?, watch: None };
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Failure::internal)?;
     let progress = Progress::new();
@@ -43,7 +43,7 @@ pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
                 continue;
             }
         };
-        let judgement = pool.install(|| judge::judge(&input.history, &checkers, &budget));
+        let judgement = pool.install(|| judge::judge_watched(&input.history, &checkers, &budget, &progress));
         codes.push(judgement.exit_code());
         tell(args, &input, &spec, &judgement);
         let mut document = artifacts::document(&input.history, &judgement, &meta(args, &input, &spec));

@@ -3,9 +3,12 @@
 //! A function of the history alone: a live run, a simulated one and a foreign file are judged by this same code.
 //! Not here: how each checker decides, and how the answer is shown.
 
-use checkers::{Budget, Checker, Findings, Model, Reason, Verdict, Why};
+use crate::terminal::Progress;
+use checkers::{Budget, Checker, Findings, Meter, Model, Reason, Verdict, Why};
 use history::{Completeness, History};
 use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use workloads::Workload;
 
 /// All that was found, and the one word for it.
@@ -39,6 +42,33 @@ pub fn judge(history: &History, checkers: &[Box<dyn Checker>], budget: &Budget) 
         (None, Verdict::unknown(Why::Unsupported("no checker".into()), "No checker applied to this history."))
     });
     Judgement { verdict, model, findings, about }
+}
+
+/// As [`judge`], with the checkers' progress and the time it may still take on the terminal.
+pub fn judge_watched(
+    history: &History,
+    checkers: &[Box<dyn Checker>],
+    budget: &Budget,
+    progress: &Progress,
+) -> Judgement {
+    static METER: Meter = Meter::new();
+    METER.reset();
+    let (done, begun) = (AtomicBool::new(false), Instant::now());
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                std::thread::park_timeout(Duration::from_millis(200));
+                let (ops, of) = METER.read();
+                let left = begun.elapsed().as_secs_f64() * (of - ops.min(of)) as f64 / ops.max(1) as f64;
+                let eta = if ops > 0 { format!(", about {left:.0} s left") } else { String::new() };
+                progress.now(|| format!("judging: {ops} of {} ops{eta}", of.max(history.len() as u64)));
+            }
+        });
+        let judgement = judge(history, checkers, &Budget { watch: Some(&METER), ..*budget });
+        done.store(true, Ordering::Relaxed);
+        watcher.thread().unpark();
+        judgement
+    })
 }
 
 /// The judges of a workload's run: its own, and those that look at every run.

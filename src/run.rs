@@ -16,10 +16,11 @@ use crate::cli::{Failure, TestArgs};
 use crate::exit;
 use crate::record::{Clock, Journal, Sync};
 use crate::terminal::Progress;
-use agent::protocol::{Probe, Reply, Request, TargetState};
+use agent::protocol::{Family, Probe, Reply, Request, TargetState};
 use history::jsonl::{Header, SCHEMA};
 use history::{Event, NodeId, Value};
 use nodes::ClusterSpec;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,6 +156,7 @@ async fn live(spec: &RunSpec, options: &LiveOptions) -> Result<Finished, Failure
     let data = data.canonicalize().map_err(Failure::internal)?;
     progress.now(|| format!("bringing up {} nodes", spec.nodes));
     let cluster = up(spec, options, &data).await?;
+    refuse_impossible(spec, &cluster)?;
     let deployed = deploy(spec, &cluster).await?;
     if let Err(e) = deployed.healthy(HEALTHY).await {
         let says = unhealthy(&cluster, &deployed, e).await;
@@ -205,6 +207,25 @@ async fn up(spec: &RunSpec, options: &LiveOptions, data: &Path) -> Result<Shared
     let cluster =
         options.provider.up(&cluster).await.map_err(|e| Failure::could_not_run(format!("{e:#}")))?;
     Ok(Arc::new(cluster))
+}
+
+/// Every fault of the plan must have a hand on every node, before anything is asked.
+fn refuse_impossible(spec: &RunSpec, cluster: &SharedCluster) -> Result<(), Failure> {
+    let families: BTreeSet<&str> = spec.strikes().iter().map(|s| s.fault.family()).collect();
+    for (i, node) in cluster.nodes().iter().enumerate() {
+        let hands = cluster.remote(i).capabilities().map(|c| c.families).unwrap_or_default();
+        for family in families.iter().filter(|f| **f != "partition") {
+            if !hands.contains(&Family::Process) {
+                return Err(Failure::usage(format!(
+                    "--nemesis: {} cannot {family}, its agent has no hand for processes. Partitions need none \
+                     (--nemesis partition), and the simulated cluster can do everything: {}",
+                    node.name,
+                    spec.command("sim")
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn deploy(spec: &RunSpec, cluster: &SharedCluster) -> Result<Arc<dyn Deployed>, Failure> {
