@@ -3,13 +3,14 @@
 //! They live outside the repository; `SCHISM_DATA` names their directory.
 
 use serde_json::Value;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
 fn data() -> Option<PathBuf> {
     let found = std::env::var_os("SCHISM_DATA").map(PathBuf::from).filter(|d| d.is_dir());
     if found.is_none() {
-        println!("skipped: SCHISM_DATA names no directory of recorded histories");
+        let _ = writeln!(std::io::stderr(), "skipped: SCHISM_DATA names no directory of recorded histories");
     }
     found
 }

@@ -4,6 +4,7 @@
 
 use browser_tests::{Browser, chromium};
 use serde_json::json;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,11 +17,11 @@ impl Bench {
     /// A browser, and a simulated run's page: `bug` off or on.
     fn new() -> Option<(Bench, String)> {
         let Some(program) = chromium() else {
-            println!("skipped: no chromium on this machine");
+            let _ = writeln!(std::io::stderr(), "skipped: no chromium on this machine");
             return None;
         };
         let Ok(binary) = std::env::var("SCHISM_BIN") else {
-            println!("skipped: SCHISM_BIN names no binary");
+            let _ = writeln!(std::io::stderr(), "skipped: SCHISM_BIN names no binary");
             return None;
         };
         let directory = tempfile::tempdir().expect("a directory");
