@@ -271,7 +271,8 @@ pub fn page(history: &History, judgement: &Judgement, meta: &Meta, progress: &Pr
     })
 }
 
-fn strike_counts(history: &History) -> (usize, usize) {
+/// Strikes that began, and those of them that were measured to have taken effect.
+pub fn strike_counts(history: &History) -> (usize, usize) {
     let strikes = history.strikes();
     (strikes.len(), strikes.iter().filter(|s| s.measured().is_some()).count())
 }

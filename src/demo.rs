@@ -127,17 +127,7 @@ fn perform(
     }
     let progress = Progress::new();
     let simulated = simulate::one(&part.spec, false);
-    let meta = Meta {
-        run: run.clone(),
-        title,
-        command: part.spec.command("sim"),
-        host: vec![("schism".into(), env!("CARGO_PKG_VERSION").into()), ("world".into(), "simulated".into())],
-        not_injected: Vec::new(),
-        logs: Vec::new(),
-        siblings,
-        promise: part.spec.promise(),
-        started: Stamp::now().pretty(),
-    };
+    let meta = Meta { run: run.clone(), title, siblings, ..simulate::meta(&simulated) };
     simulate::write(&args.results, &run, simulated, meta, &progress)
 }
 

@@ -4,7 +4,7 @@
 //! schedule known to reveal it, and the same seeds with the switch off. The demo's bug over twenty seeds. Not here:
 //! numbers about speed (`bench`).
 
-use crate::artifacts::Stamp;
+use crate::artifacts::{self, Stamp};
 use crate::campaign::{self, RunSpec};
 use crate::cli::{BenchArgs, Failure, RunArgs};
 use crate::demo;
@@ -161,7 +161,7 @@ fn count(row: &mut Row, spec: &RunSpec) {
 }
 
 fn struck(history: &history::History) -> bool {
-    history.strikes().iter().any(|s| s.measured().is_some())
+    artifacts::strike_counts(history).1 > 0
 }
 
 fn bugs() -> Result<Vec<Row>, Failure> {

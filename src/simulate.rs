@@ -148,7 +148,9 @@ pub fn main(args: &SimArgs) -> Result<i32, Failure> {
             verdicts[run.judgement.verdict.rank() as usize] += 1;
             codes.push(run.judgement.exit_code());
             line(&run, args);
-            documents.push(artifacts::document(&run.history, &run.judgement, &meta(&run)));
+            if args.run.json {
+                documents.push(artifacts::document(&run.history, &run.judgement, &meta(&run)));
+            }
             if let Some(results) = &args.results {
                 keep(results, &campaign, run, &progress)?;
             }
@@ -167,7 +169,7 @@ pub fn main(args: &SimArgs) -> Result<i32, Failure> {
 fn line(run: &Simulated, args: &SimArgs) {
     let [ok, fail, info] = artifacts::op_counts(&run.history);
     let word = paint(&format!("{:22}", run.judgement.headline()), run.judgement.verdict.rank());
-    let strikes = run.history.strikes().iter().filter(|s| s.measured().is_some()).count();
+    let (_, strikes) = artifacts::strike_counts(&run.history);
     let mut text =
         format!("seed {:<6} {word} {ok} ok {fail} fail {info} info, {strikes} strikes", run.spec.seed);
     if args.trace {
@@ -185,7 +187,8 @@ fn line(run: &Simulated, args: &SimArgs) {
     }
 }
 
-fn meta(run: &Simulated) -> Meta {
+/// What is known of a simulated run beside its history.
+pub fn meta(run: &Simulated) -> Meta {
     Meta {
         run: format!("seed-{}", run.spec.seed),
         title: format!("{} {} (simulated)", run.spec.target_name(), run.spec.workload.name()),

@@ -29,6 +29,12 @@ fn possible(directory: &Path) -> bool {
     line["good"] == true
 }
 
+/// A directory for a live run, where this machine can do one.
+fn live() -> Option<tempfile::TempDir> {
+    let directory = tempfile::tempdir().unwrap();
+    possible(directory.path()).then_some(directory)
+}
+
 /// One part of the matrix; every row must be as it must be.
 fn matrix(part: &str) {
     let directory = tempfile::tempdir().unwrap();
@@ -92,10 +98,7 @@ fn the_demo_keeps_its_promise() {
 #[test]
 #[ignore = "slow: live runs"]
 fn an_interrupted_run_heals_and_is_judged() {
-    let directory = tempfile::tempdir().unwrap();
-    if !possible(directory.path()) {
-        return;
-    }
+    let Some(directory) = live() else { return };
     let run = Command::new(BINARY)
         .args(["test", "--time-limit", "30", "--nemesis", "partition"])
         .current_dir(directory.path())
@@ -132,10 +135,7 @@ fn newest(directory: &Path, name: &str) -> std::path::PathBuf {
 #[test]
 #[ignore = "slow: live runs"]
 fn a_disk_that_takes_no_more_ends_the_run_and_loses_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    if !possible(directory.path()) {
-        return;
-    }
+    let Some(directory) = live() else { return };
     // A limit on file size stands for the full disk; without the signal that usually comes with it.
     let script =
         format!("trap '' XFSZ; ulimit -f 600; exec {BINARY} test --time-limit 30 --rate 400 --nemesis none");
@@ -159,10 +159,7 @@ fn a_disk_that_takes_no_more_ends_the_run_and_loses_nothing() {
 #[test]
 #[ignore = "slow: live runs"]
 fn a_store_that_does_not_start_is_no_verdict() {
-    let directory = tempfile::tempdir().unwrap();
-    if !possible(directory.path()) {
-        return;
-    }
+    let Some(directory) = live() else { return };
     let script = format!("trap '' XFSZ; ulimit -f 0; exec {BINARY} test --time-limit 5");
     let output = Command::new("sh")
         .args(["-c", &script])
