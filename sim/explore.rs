@@ -4,12 +4,10 @@
 //! and how they are shown is the root's business.
 
 use crate::run::{SimResult, SimSpec, node_names, run};
-use checkers::linearizable::{Linearizable, Object as Judged};
-use checkers::{Budget, Checker, Findings, Verdict};
+use checkers::{Budget, Findings, Verdict};
 use history::{Builder, History};
 use nemeses::{Nemesis, PlanOptions, Topology};
 use std::collections::BTreeMap;
-use workloads::{Object, Workload};
 
 /// A run with what its judges found.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ pub struct Outcome {
 pub fn judge(spec: &SimSpec, budget: &Budget) -> Outcome {
     let result = run(spec);
     let history = history_of(&result, spec.params.nodes);
-    let findings = judges(spec.workload).iter().map(|judge| judge.check(&history, budget)).collect();
+    let findings = spec.workload.checkers().iter().map(|judge| judge.check(&history, budget)).collect();
     Outcome { result, history, findings }
 }
 
@@ -45,23 +43,6 @@ pub fn history_of(result: &SimResult, nodes: usize) -> History {
         }
     }
     builder.finish()
-}
-
-/// The workload's own checkers, and the linearizability of its object if it is not among them.
-pub fn judges(workload: &dyn Workload) -> Vec<Box<dyn Checker>> {
-    let mut judges = workload.checkers();
-    let object = match workload.object() {
-        Object::Register => Judged::Register,
-        Object::CasRegister => Judged::CasRegister,
-        Object::Set => Judged::Set,
-        Object::List => Judged::List,
-        Object::Counter => Judged::Counter,
-    };
-    let linearizable = Linearizable::of(object);
-    if judges.iter().all(|judge| judge.name() != linearizable.name()) {
-        judges.push(Box::new(linearizable));
-    }
-    judges
 }
 
 /// A run in a line.
