@@ -10,6 +10,7 @@ pub mod bounds;
 pub mod dfs;
 pub mod engine;
 pub mod explain;
+pub mod families;
 pub mod hash;
 pub mod levels;
 pub mod memo;

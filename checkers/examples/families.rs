@@ -1,0 +1,49 @@
+//! Times the engines on one family after the other: `families [dfs|beam|all] FAMILY…`. For work on the engines.
+#![allow(clippy::disallowed_methods, reason = "an example may read the clock")]
+
+use checkers::linearizable::dfs::{self, Limits};
+use checkers::linearizable::engine::{Answer, decide_needed};
+use checkers::linearizable::families::Family;
+use checkers::linearizable::objects::Register;
+use checkers::linearizable::{beam, preprocess, reference};
+use std::time::Instant;
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let what = args.next().unwrap_or_default();
+    let limits = Limits::default();
+    for name in args {
+        let family = Family::parse(&name).unwrap();
+        let Some(ops) = family.ops(1) else {
+            println!("{name}: cannot be made stale");
+            continue;
+        };
+        let spec = Register::default();
+        let t = Instant::now();
+        let (says, steps) = match what.as_str() {
+            "dfs" => {
+                let part: Vec<_> =
+                    preprocess::needed(&spec, &ops).into_iter().map(|i| ops[i].clone()).collect();
+                let r = dfs::search(&spec, &part, &limits);
+                (format!("{:.20}", format!("{:?}", r.answer)), r.steps)
+            }
+            "reference" => (format!("{:?}", reference::linearizable(&spec, &ops, u64::MAX, 8 << 30)), 0),
+            w if w.starts_with("beam") => {
+                let part: Vec<_> =
+                    preprocess::needed(&spec, &ops).into_iter().map(|i| ops[i].clone()).collect();
+                let r = beam::search(&spec, &part, w[4..].parse().unwrap_or(8), &limits);
+                (format!("{:.20}", format!("{:?}", r.answer)), r.steps)
+            }
+            _ => {
+                let d = decide_needed(&spec, &ops, &limits);
+                let says = match d.answer {
+                    Answer::Yes(_) => "yes".to_string(),
+                    Answer::No(_) => "no".into(),
+                    Answer::Unknown(why) => format!("{why:?}"),
+                };
+                (format!("{says} by {}", d.by), d.steps)
+            }
+        };
+        println!("{name}: {says} {:.2} ms, {steps} steps", t.elapsed().as_secs_f64() * 1e3);
+    }
+}
