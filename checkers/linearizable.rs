@@ -4,13 +4,13 @@
 //! (decide one partition), [`replay`], [`oracle`] and [`reference`] (check the answer), [`explain`] (say why not).
 //! Keys are judged apart and in parallel (linearizability is local); the answer is the same at any thread count.
 
-pub mod beam;
 pub mod bind;
 pub mod bounds;
 pub mod dfs;
 pub mod engine;
 pub mod explain;
 pub mod families;
+pub mod frontier;
 pub mod hash;
 pub mod levels;
 pub mod memo;
@@ -25,6 +25,7 @@ pub mod shrink;
 pub mod spec;
 pub mod stale;
 pub mod story;
+pub mod table;
 pub mod tales;
 pub mod weaker;
 

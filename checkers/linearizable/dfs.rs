@@ -1,14 +1,16 @@
 //! The general engine: depth-first search over configurations, for any [`Spec`].
 //!
 //! Exact, with these reductions: a configuration names only the ops open at its frontier (so its size follows the
-//! concurrency, not the length); pure ops go in at once; of equal ops the one with the earliest deadline; info ops
-//! are counted for each class and come last. An explicit stack: no history is too long for it.
+//! concurrency, not the length); idle ops go in at once; of equal ops the one with the earliest deadline; info ops
+//! are counted for each class and come last. An explicit stack: no history is too long for it. The ops not yet in the
+//! order form one linked list (Knuth's dancing links), so a step costs the ops open at once and sixteen bytes.
 //! Not here: choosing what to search (`engine.rs`), explaining a refusal (`explain.rs`).
 
-use super::hash::{Interned, Map};
 use super::memo::{Key, Memo};
 use super::spec::{OPEN, Pos, Spec, Timed};
+use super::table::{REFUSED, Table};
 use crate::verdict::Why;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a search may cost.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +41,8 @@ pub enum Answer {
 pub struct Report {
     pub answer: Answer,
     pub steps: u64,
+    /// Bytes at the end, as accounted: the most there were, since nothing is given back before.
+    pub bytes: u64,
     /// Everything that completed before this position has an order.
     pub settled: Pos,
     /// The orders that got furthest, if asked for: at most three.
@@ -53,150 +57,118 @@ impl Report {
 
 /// An order of all ok ops and some info ops that respects real time and replays, if there is one.
 pub fn search<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Report {
-    Search::new(spec, ops, limits).run()
+    Search::new(spec, ops, limits, None).run()
 }
 
-pub(super) const REFUSED: u32 = u32::MAX;
-
-/// An ok op, in order of invocation.
-pub(super) struct Ok {
-    pub(super) op: u32,
-    pub(super) inv: Pos,
-    pub(super) res: Pos,
-    pub(super) class: u32,
-    call: u32,
-    pub(super) idle: bool,
-    slot: u32,
+/// The same, given up with `Spent` once `stop` is set: for one of two engines that run side by side.
+pub fn search_until<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits, stop: &AtomicBool) -> Report {
+    Search::new(spec, ops, limits, Some(stop)).run()
 }
 
-/// Info ops with equal calls, in order of invocation.
-pub(super) struct Infos {
-    call: u32,
-    pub(super) class: u32,
-    pub(super) members: Vec<u32>,
-    pub(super) from: Vec<Pos>,
-}
-
-/// One configuration on the stack. Its open ops are the tail of `Search::open` from `open_at`.
+/// One configuration on the stack: what `order` holds up to where the next frame begins.
 #[derive(Clone, Copy)]
 struct Frame {
-    hi: u32,
     state: u32,
     infos: u32,
-    open_at: u32,
     order_at: u32,
-    /// The smallest completion among ops that are not in: what is invoked later cannot come next.
-    wall: Pos,
+    /// Where to go on: an ok op, or (from `ok.len()` on) a group of infos.
     next: u32,
 }
 
-pub(super) struct Search<'a, S: Spec> {
-    spec: &'a S,
-    ops: &'a [Timed<S>],
+/// The ops open in a configuration, and what names it in the memo.
+#[derive(Default)]
+struct Window {
+    open: Vec<u32>,
+    /// The smallest completion among ops that are not in: what is invoked later cannot come next.
+    wall: Pos,
+    mask: u128,
+    more: Vec<u32>,
+    /// The first op that is not yet open.
+    hi: u32,
+}
+
+struct Search<'a, S: Spec> {
+    table: Table<'a, S>,
     limits: Limits,
-    pub(super) ok: Vec<Ok>,
-    pub(super) infos: Vec<Infos>,
-    /// An op of each class of equal (call, reply).
-    class: Vec<u32>,
-    states: Interned<S::State>,
-    /// Sorted (class of infos, number used).
-    pub(super) counts: Interned<Vec<(u32, u32)>>,
-    wide: Interned<Vec<u32>>,
-    moves: Map<(u32, u32), u32>,
+    stop: Option<&'a AtomicBool>,
     memo: Memo,
     frames: Vec<Frame>,
-    open: Vec<u32>,
+    /// Ok ops that are not in the order, by invocation; the last entry is both head and end.
+    next: Vec<u32>,
+    prev: Vec<u32>,
+    /// Ok ops by their index; beyond it info ops, by group and rank (see `info_at`).
     order: Vec<u32>,
-    pub(super) steps: u64,
-    /// Heap bytes behind the interned states, counts and wide masks.
-    heap: usize,
+    /// Where the infos of a group begin among all infos.
+    info_at: Vec<u32>,
+    window: Window,
+    /// For each class the window in which it was met and its op with the earliest deadline there.
+    soonest: Vec<(u32, u32)>,
+    windows: u32,
     settled: Pos,
     furthest: Vec<Vec<usize>>,
     most: usize,
 }
 
 impl<'a, S: Spec> Search<'a, S> {
-    pub(super) fn new(spec: &'a S, ops: &'a [Timed<S>], limits: &Limits) -> Self {
-        let mut calls: Interned<&S::Call> = Interned::default();
-        let mut classes: Interned<(&S::Call, Option<&S::Reply>)> = Interned::default();
-        let (mut class, mut ok, mut groups) = (Vec::new(), Vec::new(), Vec::<Infos>::new());
-        let mut group_of: Map<u32, usize> = Map::default();
-        let mut by_inv: Vec<u32> = (0..ops.len() as u32).collect();
-        by_inv.sort_by_key(|i| ops[*i as usize].inv);
-        for i in by_inv {
-            let op = &ops[i as usize];
-            let call = calls.id(&&op.call);
-            let id = classes.id(&(&op.call, op.reply.as_ref()));
-            if id as usize == class.len() {
-                class.push(i);
-            }
-            if op.is_ok() {
-                let idle = op.reply.as_ref().is_some_and(|r| spec.idle(&op.call, r));
-                ok.push(Ok { op: i, inv: op.inv, res: op.res, class: id, call, idle, slot: 0 });
-            } else if !spec.pure(&op.call) {
-                let at = *group_of.entry(id).or_insert_with(|| {
-                    groups.push(Infos { call, class: id, members: Vec::new(), from: Vec::new() });
-                    groups.len() - 1
-                });
-                groups[at].members.push(i);
-                groups[at].from.push(op.inv);
-            }
+    fn new(spec: &'a S, ops: &'a [Timed<S>], limits: &Limits, stop: Option<&'a AtomicBool>) -> Self {
+        let table = Table::new(spec, ops);
+        let n = table.ok.len() as u32;
+        let mut info_at = vec![n];
+        for group in &table.infos {
+            info_at.push(info_at.last().copied().unwrap_or(n) + group.members.len() as u32);
         }
-        assign_slots(&mut ok);
-        let mut search = Search {
-            spec,
-            ops,
+        Search {
+            soonest: vec![(0, 0); table.classes()],
+            next: (1..=n).chain([0]).collect(),
+            prev: [n].into_iter().chain(0..n).collect(),
+            order: Vec::with_capacity(n as usize),
+            table,
             limits: *limits,
-            ok,
-            infos: groups,
-            class,
-            states: Interned::default(),
-            counts: Interned::default(),
-            wide: Interned::default(),
-            moves: Map::default(),
+            stop,
             memo: Memo::new(limits.bytes / 2),
             frames: Vec::new(),
-            open: Vec::new(),
-            order: Vec::new(),
-            steps: 0,
-            heap: 0,
+            info_at,
+            window: Window::default(),
+            windows: 0,
             settled: 0,
             furthest: Vec::new(),
             most: 0,
-        };
-        search.states.id(&spec.init());
-        search.counts.id(&Vec::new());
-        search.wide.id(&Vec::new());
-        search
+        }
     }
 
     fn run(mut self) -> Report {
         let answer = self.walk();
-        Report { answer, steps: self.steps, settled: self.settled, furthest: self.furthest }
+        let bytes = self.bytes();
+        Report { answer, steps: self.table.steps, bytes, settled: self.settled, furthest: self.furthest }
     }
 
     fn walk(&mut self) -> Answer {
-        let root = Frame { hi: 0, state: 0, infos: 0, open_at: 0, order_at: 0, wall: OPEN, next: 0 };
-        if self.enter(root) {
+        if self.enter(Frame { state: 0, infos: 0, order_at: 0, next: 0 }) {
             return self.yes();
         }
         let mut turn = 0u32;
         while let Some(frame) = self.frames.last().copied() {
             turn = turn.wrapping_add(1);
-            if self.steps >= self.limits.steps {
+            if self.table.steps >= self.limits.steps {
                 return Answer::Spent(Why::Steps);
             }
-            if turn & 255 == 0 && self.bytes() > self.limits.bytes {
-                return Answer::Spent(Why::Bytes);
+            if turn & 255 == 0 {
+                if self.bytes() > self.limits.bytes {
+                    return Answer::Spent(Why::Bytes);
+                }
+                if self.stop.is_some_and(|s| s.load(Ordering::Relaxed)) {
+                    return Answer::Spent(Why::Steps);
+                }
             }
-            let Some((choice, state, next)) = self.choose(&frame) else {
-                self.leave();
+            let Some((item, state, infos, next)) = self.choose(&frame) else {
+                self.leave(&frame);
                 continue;
             };
             if let Some(top) = self.frames.last_mut() {
                 top.next = next;
             }
-            let child = self.child(&frame, choice, state);
+            let child = Frame { state, infos, order_at: self.order.len() as u32, next: 0 };
+            self.put(item);
             if self.enter(child) {
                 return self.yes();
             }
@@ -205,236 +177,175 @@ impl<'a, S: Spec> Search<'a, S> {
     }
 
     fn yes(&self) -> Answer {
-        Answer::Yes(self.order.iter().map(|i| *i as usize).collect())
+        Answer::Yes(self.in_order())
+    }
+
+    fn in_order(&self) -> Vec<usize> {
+        self.order.iter().map(|item| self.op_of(*item)).collect()
+    }
+
+    fn op_of(&self, item: u32) -> usize {
+        match self.table.ok.get(item as usize) {
+            Some(ok) => ok.op as usize,
+            None => {
+                let group = self.info_at.partition_point(|at| *at <= item) - 1;
+                self.table.infos[group].members[(item - self.info_at[group]) as usize] as usize
+            }
+        }
     }
 
     fn bytes(&self) -> u64 {
-        let tables = self.states.len() * (2 * size_of::<S::State>() + 32) + self.moves.len() * 24 + self.heap;
-        let stacks =
-            self.frames.capacity() * size_of::<Frame>() + (self.open.capacity() + self.order.capacity()) * 4;
-        (self.memo.bytes() + tables + stacks) as u64
+        let lists = self.next.len() * 8 + self.soonest.len() * 8 + self.order.capacity() * 4;
+        let stacks = self.frames.capacity() * size_of::<Frame>();
+        (self.memo.bytes() + self.table.bytes() + lists + stacks) as u64
     }
 
-    fn leave(&mut self) {
-        if let Some(frame) = self.frames.pop() {
-            self.open.truncate(frame.open_at as usize);
-            self.order.truncate(frame.order_at as usize);
+    fn put(&mut self, item: u32) {
+        self.order.push(item);
+        if (item as usize) < self.table.ok.len() {
+            let (before, after) = (self.prev[item as usize], self.next[item as usize]);
+            self.next[before as usize] = after;
+            self.prev[after as usize] = before;
         }
     }
 
-    /// The state after an op of this class, or [`REFUSED`].
-    pub(super) fn step(&mut self, state: u32, class: u32) -> u32 {
-        self.steps += 1;
-        if let Some(next) = self.moves.get(&(state, class)) {
-            return *next;
-        }
-        let op = &self.ops[self.class[class as usize] as usize];
-        let next = match self.spec.step(self.states.get(state), &op.call, op.reply.as_ref()) {
-            Some(next) => {
-                let known = self.states.len();
-                let id = self.states.id(&next);
-                // Interned things are held twice: in the table and in the index.
-                self.heap += (self.states.len() - known) * 2 * self.spec.weight(&next);
-                id
+    /// Takes back what was put since the order had this length.
+    fn take_back(&mut self, order_at: u32) {
+        while self.order.len() > order_at as usize {
+            let Some(item) = self.order.pop() else { return };
+            if (item as usize) < self.table.ok.len() {
+                let (before, after) = (self.prev[item as usize], self.next[item as usize]);
+                self.next[before as usize] = item;
+                self.prev[after as usize] = item;
             }
-            None => REFUSED,
-        };
-        self.moves.insert((state, class), next);
-        next
+        }
     }
 
-    /// The next thing to try from a frame: a position in its open list, or (beyond it) a class of infos.
-    /// Returns the choice, the state after it and where to go on later.
-    fn choose(&mut self, frame: &Frame) -> Option<(u32, u32, u32)> {
-        let open = self.open.len() as u32 - frame.open_at;
-        let mut at = frame.next;
-        while at < open {
-            let i = self.open[(frame.open_at + at) as usize];
-            let next = self.step(frame.state, self.ok[i as usize].class);
-            if next != REFUSED && !self.equal_and_sooner(frame, i) {
-                return Some((at, next, at + 1));
+    /// Everything was tried from here: remembered, and taken back. Remembering only on the way out keeps the memo as
+    /// small as the number of dead ends; nothing on the stack can be met again, since an order only grows.
+    fn leave(&mut self, frame: &Frame) {
+        let key = self.key(frame);
+        self.memo.insert(key);
+        self.frames.pop();
+        self.take_back(frame.order_at);
+    }
+
+    /// Reads the open ops off the list; puts idle ones in that the state satisfies, if asked to.
+    fn look(&mut self, state: u32, absorb: bool) {
+        self.windows = self.windows.wrapping_add(1);
+        let window = &mut self.window;
+        window.open.clear();
+        window.more.clear();
+        (window.wall, window.mask) = (OPEN, 0);
+        let end = self.table.ok.len() as u32;
+        let mut i = self.next[end as usize];
+        while i != end {
+            let ok = self.table.ok[i as usize];
+            if ok.inv >= self.window.wall {
+                break;
             }
-            at += 1;
+            let after = self.next[i as usize];
+            if absorb && self.table.idle(ok.class) && self.table.step(state, ok.class) != REFUSED {
+                self.put(i);
+                i = after;
+                continue;
+            }
+            let window = &mut self.window;
+            window.wall = window.wall.min(ok.res);
+            window.open.push(i);
+            match ok.slot {
+                slot @ 0..128 => window.mask |= 1 << slot,
+                _ => window.more.push(i),
+            }
+            let soonest = &mut self.soonest[ok.class as usize];
+            if soonest.0 != self.windows || self.table.ok[soonest.1 as usize].res > ok.res {
+                *soonest = (self.windows, i);
+            }
+            i = after;
         }
-        while let Some(group) = self.infos.get((at - open) as usize) {
+        self.window.hi = i;
+    }
+
+    /// Pushes the frame unless it was seen to fail before. True when every ok op is in.
+    fn enter(&mut self, frame: Frame) -> bool {
+        self.table.steps += 1;
+        self.look(frame.state, true);
+        self.settled = self.settled.max(self.window.wall);
+        if self.limits.furthest {
+            self.remember();
+        }
+        if self.window.open.is_empty() {
+            return true;
+        }
+        let key = self.key(&frame);
+        match self.memo.contains(&key) {
+            true => self.take_back(frame.order_at),
+            false => self.frames.push(frame),
+        }
+        false
+    }
+
+    fn key(&mut self, frame: &Frame) -> Key {
+        let more = self.table.wide(&self.window.more);
+        Key { mask: self.window.mask, hi: self.window.hi, state: frame.state, infos: frame.infos, more }
+    }
+
+    /// The next thing to try: the op, the state and infos after it, and where to go on later.
+    fn choose(&mut self, frame: &Frame) -> Option<(u32, u32, u32, u32)> {
+        if frame.next > 0 {
+            // Back from a child: the window is the child's.
+            self.look(frame.state, false);
+        }
+        let n = self.table.ok.len() as u32;
+        let from = self.window.open.partition_point(|i| *i < frame.next);
+        for at in from..self.window.open.len() {
+            let i = self.window.open[at];
+            let class = self.table.ok[i as usize].class;
+            if self.soonest[class as usize].1 != i {
+                continue;
+            }
+            let next = self.table.step(frame.state, class);
+            if next != REFUSED {
+                return Some((i, next, frame.infos, i + 1));
+            }
+        }
+        for g in frame.next.saturating_sub(n)..self.table.infos.len() as u32 {
+            let group = &self.table.infos[g as usize];
             // Groups are in order of their first invocation.
-            if group.from[0] > frame.wall {
+            if group.from[0] > self.window.wall {
                 return None;
             }
-            let (class, call, g) = (group.class, group.call, at - open);
-            let ready = group.from.partition_point(|p| *p < frame.wall) as u32;
-            if self.used(frame.infos, g) < ready {
-                let next = self.step(frame.state, class);
-                if next != REFUSED && next != frame.state && !self.has_ok_twin(frame, call, next) {
-                    return Some((at, next, at + 1));
+            let (class, used) = (group.class, self.table.used(frame.infos, g));
+            if used < self.table.ready(g, self.window.wall) {
+                let next = self.table.step(frame.state, class);
+                if next != REFUSED && next != frame.state && !self.has_ok_twin(frame.state, class, next) {
+                    let infos = self.table.one_more(frame.infos, g);
+                    return Some((self.info_at[g as usize] + used, next, infos, n + g + 1));
                 }
             }
-            at += 1;
         }
         None
     }
 
-    fn open_of(&self, frame: &Frame) -> &[u32] {
-        &self.open[frame.open_at as usize..]
-    }
-
-    fn equal_and_sooner(&self, frame: &Frame, i: u32) -> bool {
-        let me = &self.ok[i as usize];
-        self.open_of(frame)
-            .iter()
-            .map(|j| &self.ok[*j as usize])
-            .any(|o| o.class == me.class && o.res < me.res)
-    }
-
-    fn has_ok_twin(&mut self, frame: &Frame, call: u32, next: u32) -> bool {
-        for at in frame.open_at as usize..self.open.len() {
-            let twin = &self.ok[self.open[at] as usize];
-            if twin.call == call {
-                let class = twin.class;
-                if self.step(frame.state, class) == next {
-                    return true;
-                }
+    /// An open ok op that would do the same, and has a deadline.
+    fn has_ok_twin(&mut self, state: u32, class: u32, next: u32) -> bool {
+        let call = self.table.call(class);
+        for at in 0..self.window.open.len() {
+            let twin = self.table.ok[self.window.open[at] as usize].class;
+            if self.table.call(twin) == call && self.table.step(state, twin) == next {
+                return true;
             }
         }
         false
-    }
-
-    pub(super) fn used(&self, infos: u32, group: u32) -> u32 {
-        let counts = self.counts.get(infos);
-        counts.binary_search_by_key(&group, |c| c.0).map_or(0, |at| counts[at].1)
-    }
-
-    /// The counts with one more info op of a group used.
-    pub(super) fn one_more(&mut self, infos: u32, group: u32) -> u32 {
-        let mut counts = self.counts.get(infos).clone();
-        match counts.binary_search_by_key(&group, |c| c.0) {
-            Ok(at) => counts[at].1 += 1,
-            Err(at) => counts.insert(at, (group, 1)),
-        }
-        let known = self.counts.len();
-        let id = self.counts.id(&counts);
-        self.heap += (self.counts.len() - known) * 2 * (counts.len() * 8 + 32);
-        id
-    }
-
-    /// The frame after a choice, its open ops already on the stack, without the choice.
-    fn child(&mut self, parent: &Frame, choice: u32, state: u32) -> Frame {
-        let (from, to) = (parent.open_at as usize, self.open.len());
-        let order_at = self.order.len() as u32;
-        let mut infos = parent.infos;
-        for at in from..to {
-            if at - from != choice as usize {
-                self.open.push(self.open[at]);
-            }
-        }
-        if (choice as usize) < to - from {
-            self.order.push(self.ok[self.open[from + choice as usize] as usize].op);
-        } else {
-            let group = choice - (to - from) as u32;
-            let used = self.used(infos, group);
-            self.order.push(self.infos[group as usize].members[used as usize]);
-            infos = self.one_more(infos, group);
-        }
-        Frame { hi: parent.hi, state, infos, open_at: to as u32, order_at, wall: OPEN, next: 0 }
-    }
-
-    /// Takes in what is invoked before the wall, absorbs idle ops, and pushes the frame unless it was seen before.
-    /// True when every ok op is in.
-    fn enter(&mut self, mut frame: Frame) -> bool {
-        self.steps += 1;
-        loop {
-            frame.wall = self.open_of(&frame).iter().map(|i| self.ok[*i as usize].res).min().unwrap_or(OPEN);
-            while let Some(next) = self.ok.get(frame.hi as usize).filter(|o| o.inv < frame.wall) {
-                frame.wall = frame.wall.min(next.res);
-                self.open.push(frame.hi);
-                frame.hi += 1;
-            }
-            if !self.absorb(&frame) {
-                break;
-            }
-        }
-        self.settled = self.settled.max(frame.wall);
-        if self.limits.furthest {
-            self.remember();
-        }
-        if self.open.len() == frame.open_at as usize {
-            return true;
-        }
-        self.frames.push(frame);
-        let key = self.key(&frame);
-        if !self.memo.insert(key) {
-            self.leave();
-        }
-        false
-    }
-
-    /// Puts every open idle op in that the state satisfies; true if there was one.
-    fn absorb(&mut self, frame: &Frame) -> bool {
-        let from = frame.open_at as usize;
-        let mut kept = from;
-        for at in from..self.open.len() {
-            let i = self.open[at];
-            let (idle, class, op) =
-                (self.ok[i as usize].idle, self.ok[i as usize].class, self.ok[i as usize].op);
-            if idle && self.step(frame.state, class) != REFUSED {
-                self.order.push(op);
-            } else {
-                self.open[kept] = i;
-                kept += 1;
-            }
-        }
-        let absorbed = kept < self.open.len();
-        self.open.truncate(kept);
-        absorbed
-    }
-
-    fn key(&mut self, frame: &Frame) -> Key {
-        let (mut mask, mut more) = (0u128, Vec::new());
-        for i in &self.open[frame.open_at as usize..] {
-            match self.ok[*i as usize].slot {
-                slot @ 0..128 => mask |= 1 << slot,
-                _ => more.push(*i),
-            }
-        }
-        let known = self.wide.len();
-        let length = more.len();
-        let more = if more.is_empty() { 0 } else { self.wide.id(&more) };
-        self.heap += (self.wide.len() - known) * 2 * (length * 4 + 32);
-        Key { mask, hi: frame.hi, state: frame.state, infos: frame.infos, more }
     }
 
     fn remember(&mut self) {
-        let order = &self.order;
-        if order.len() > self.most {
-            self.most = order.len();
+        if self.order.len() > self.most {
+            self.most = self.order.len();
             self.furthest.clear();
         }
-        if order.len() == self.most && self.furthest.len() < 3 {
-            self.furthest.push(order.iter().map(|i| *i as usize).collect());
+        if self.order.len() == self.most && self.furthest.len() < 3 {
+            self.furthest.push(self.in_order());
         }
-    }
-}
-
-/// Gives each ok op a number that no other op open at the same time has, the lowest free one.
-fn assign_slots(ok: &mut [Ok]) {
-    let mut free = std::collections::BinaryHeap::new();
-    let mut ends = std::collections::BinaryHeap::new();
-    let mut fresh = 0u32;
-    for op in ok.iter_mut() {
-        while let Some(&std::cmp::Reverse((res, slot))) = ends.peek() {
-            if res > op.inv {
-                break;
-            }
-            ends.pop();
-            free.push(std::cmp::Reverse(slot));
-        }
-        op.slot = match free.pop() {
-            Some(std::cmp::Reverse(slot)) => slot,
-            None => {
-                fresh += 1;
-                fresh - 1
-            }
-        };
-        ends.push(std::cmp::Reverse((op.res, op.slot)));
     }
 }

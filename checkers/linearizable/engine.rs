@@ -6,7 +6,7 @@ use super::dfs::{self, Limits};
 use super::preprocess;
 use super::replay::replay;
 use super::spec::{Pos, Spec, Timed};
-use super::{beam, oracle, reference};
+use super::{frontier, oracle, reference};
 use crate::verdict::Why;
 
 /// What a closed form answers: an order, or a contradiction.
@@ -94,7 +94,7 @@ fn portfolio<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S>
             dfs::Answer::Spent(_) => {}
         }
         let steps = limits.steps.saturating_sub(spent).min((40 * first) << (3 * round));
-        let report = beam::search(spec, ops, 8 << (2 * round), &Limits { steps, ..*limits });
+        let report = frontier::beam(spec, ops, 8 << (2 * round), &Limits { steps, ..*limits });
         spent += report.steps;
         settled = settled.max(report.settled);
         if let dfs::Answer::Yes(order) = report.answer {

@@ -34,6 +34,28 @@ impl Memo {
         self.slots.len() * size_of::<Key>()
     }
 
+    /// May miss a key once it forgets instead of growing, never the reverse.
+    pub fn contains(&self, key: &Key) -> bool {
+        if self.used == 0 {
+            return false;
+        }
+        let mask = self.slots.len() - 1;
+        let home = hash(key) & mask;
+        let replacing = self.slots.len() * 2 > self.most && self.used * 10 >= self.slots.len() * 7;
+        if replacing && self.slots[home ^ 1] == *key {
+            return true;
+        }
+        // A table that replaces may have no free slot left to stop at.
+        let probes = if replacing { 32 } else { self.slots.len() };
+        for i in 0..probes {
+            let slot = &self.slots[(home + i) & mask];
+            if slot.hi == FREE || slot == key {
+                return slot == key;
+            }
+        }
+        false
+    }
+
     /// True if the key was not there.
     pub fn insert(&mut self, key: Key) -> bool {
         if self.used * 10 >= self.slots.len() * 7 {
@@ -104,9 +126,12 @@ mod tests {
     fn remembers_everything_below_its_limit_and_stays_within_it_above() {
         let mut memo = Memo::new(1 << 20);
         assert!((0..10_000).all(|i| memo.insert(key(i))));
-        assert!((0..10_000).all(|i| !memo.insert(key(i))));
+        assert!((0..10_000).all(|i| !memo.insert(key(i)) && memo.contains(&key(i))));
+        assert!((10_000..20_000).all(|i| !memo.contains(&key(i))));
         let mut small = Memo::new(1 << 15);
         assert!((0..100_000).filter(|i| small.insert(key(*i))).count() > 90_000);
         assert!(small.bytes() <= 1 << 15);
+        assert!((0..200_000).filter(|i| small.contains(&key(*i))).count() > 500);
+        assert!((100_000..200_000).all(|i| !small.contains(&key(i))));
     }
 }

@@ -8,7 +8,7 @@ use checkers::linearizable::engine::{Answer, decide_needed};
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::preprocess::needed;
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
-use checkers::linearizable::{beam, oracle, reference, register, replay, screen, weaker};
+use checkers::linearizable::{frontier, oracle, reference, register, replay, screen, weaker};
 use common::{Mix, register_run, v};
 use history::rng::Rng;
 
@@ -65,7 +65,7 @@ fn agree(seed: u64, rounds: u32) {
                 }
             }
         }
-        if let dfs::Answer::Yes(order) = beam::search(&SPEC, &ops, 4, &Limits::default()).answer {
+        if let dfs::Answer::Yes(order) = frontier::beam(&SPEC, &ops, 4, &Limits::default()).answer {
             assert!(truth && replay::replay(&SPEC, &ops, &order).is_ok(), "beam: {ops:?}");
             beamed += 1;
         }

@@ -1,0 +1,569 @@
+//! From completion to completion: all configurations that are still possible, or the best few of them.
+//!
+//! Three engines in one loop. [`beam`] keeps a narrow frontier and can only say *yes*: its cost is linear in the
+//! length, so it answers for long and wide histories in which the depth-first search loses its way. [`relaxed`] lets
+//! info ops take effect as often as they like and can only say *no*: a contradiction that remains is one. [`cegar`]
+//! starts from there and counts just those infos that an order overused, until it knows either way.
+//! Source of the frontier: Lowe, *Testing for linearizability*, CCPE 2017, §4 (just-in-time linearization).
+//! Not here: depth first (`dfs.rs`); choosing among engines (`engine.rs`).
+
+use super::dfs::{Answer, Limits, Report};
+use super::hash::Fast;
+use super::spec::{Pos, Spec, Timed};
+use super::table::{REFUSED, Table};
+use crate::verdict::Why;
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const NOTHING: u32 = u32::MAX;
+
+/// An order, or `Spent`: never `No`.
+pub fn beam<S: Spec>(spec: &S, ops: &[Timed<S>], width: usize, limits: &Limits) -> Report {
+    let mut frontier = Frontier::new(spec, ops, Some(width), limits, None);
+    let counted = vec![true; frontier.table.infos.len()];
+    let outcome = frontier.run(&counted);
+    let answer = match outcome {
+        Outcome::Survived(nodes) => {
+            frontier.order(nodes[0].tail).map_or(Answer::Spent(Why::Steps), Answer::Yes)
+        }
+        Outcome::Empty => Answer::Spent(Why::Steps),
+        Outcome::Spent(why) => Answer::Spent(why),
+    };
+    frontier.report(answer)
+}
+
+/// `No` or `Spent`; `Yes` only where there is no info op to be relaxed about.
+pub fn relaxed<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits, stop: Option<&AtomicBool>) -> Report {
+    let mut frontier = Frontier::new(spec, ops, None, limits, stop);
+    let counted = vec![false; frontier.table.infos.len()];
+    let answer = match frontier.run(&counted) {
+        Outcome::Empty => Answer::No,
+        Outcome::Survived(nodes) if counted.is_empty() => {
+            frontier.order(nodes[0].tail).map_or(Answer::Spent(Why::Disagreement), Answer::Yes)
+        }
+        Outcome::Survived(_) => Answer::Spent(Why::Steps),
+        Outcome::Spent(why) => Answer::Spent(why),
+    };
+    frontier.report(answer)
+}
+
+/// Counterexample-guided: relaxed about all infos, then exact about those that were overused. Yes and no.
+pub fn cegar<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Report {
+    let mut frontier = Frontier::new(spec, ops, None, limits, None);
+    let mut counted = vec![false; frontier.table.infos.len()];
+    loop {
+        let nodes = match frontier.run(&counted) {
+            Outcome::Empty => return frontier.report(Answer::No),
+            Outcome::Spent(why) => return frontier.report(Answer::Spent(why)),
+            Outcome::Survived(nodes) => nodes,
+        };
+        let least = nodes.iter().map(|n| frontier.overused(n.tail)).min_by_key(|o| (o.len(), o.clone()));
+        match least {
+            Some(overused) if !overused.is_empty() => overused.into_iter().for_each(|g| counted[g] = true),
+            _ => {
+                let fits = nodes.iter().find_map(|n| frontier.order(n.tail));
+                return frontier.report(fits.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
+            }
+        }
+    }
+}
+
+/// The state, the infos used, and the ops that are in although they complete later (by slot).
+#[derive(Clone, Copy)]
+struct Node {
+    early: u128,
+    state: u32,
+    infos: u32,
+    /// The slots of early ops beyond 128, interned.
+    more: u32,
+    /// The last decision of its order, in the arena.
+    tail: u32,
+}
+
+type Key = (u128, u32, u32, u32);
+
+impl Node {
+    fn key(&self) -> Key {
+        (self.early, self.state, self.infos, self.more)
+    }
+}
+
+/// A decision: an ok op, or (from `ok.len()` on) an info of a group, put in while the `at`-th completion was awaited.
+#[derive(Clone, Copy)]
+struct Link {
+    before: u32,
+    item: u32,
+    at: u32,
+}
+
+/// The ops of one class that are open now.
+struct Live {
+    class: u32,
+    idle: bool,
+    /// By deadline.
+    members: Vec<u32>,
+    slots: u128,
+    wide: bool,
+}
+
+enum Outcome {
+    Empty,
+    Survived(Vec<Node>),
+    Spent(Why),
+}
+
+struct Frontier<'a, S: Spec> {
+    table: Table<'a, S>,
+    limits: Limits,
+    stop: Option<&'a AtomicBool>,
+    width: Option<usize>,
+    by_end: Vec<u32>,
+    arena: Vec<Link>,
+    /// The arena is swept when it reaches this length.
+    sweep_at: usize,
+    live: Vec<Live>,
+    wall: Pos,
+    at: u32,
+    settled: Pos,
+    most_bytes: u64,
+}
+
+const SWEEP: usize = 1 << 16;
+
+impl<'a, S: Spec> Frontier<'a, S> {
+    fn new(
+        spec: &'a S,
+        ops: &'a [Timed<S>],
+        width: Option<usize>,
+        limits: &Limits,
+        stop: Option<&'a AtomicBool>,
+    ) -> Self {
+        let table = Table::new(spec, ops);
+        let mut by_end: Vec<u32> = (0..table.ok.len() as u32).collect();
+        by_end.sort_unstable_by_key(|i| table.ok[*i as usize].res);
+        Frontier {
+            table,
+            limits: *limits,
+            stop,
+            width,
+            by_end,
+            arena: Vec::new(),
+            sweep_at: SWEEP,
+            live: Vec::new(),
+            wall: 0,
+            at: 0,
+            settled: 0,
+            most_bytes: 0,
+        }
+    }
+
+    fn report(self, answer: Answer) -> Report {
+        Report {
+            answer,
+            steps: self.table.steps,
+            bytes: self.most_bytes,
+            settled: self.settled,
+            furthest: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, counted: &[bool]) -> Outcome {
+        self.arena.clear();
+        self.live.clear();
+        let mut nodes = vec![Node { early: 0, state: 0, infos: 0, more: 0, tail: NOTHING }];
+        let mut next = 0;
+        for at in 0..self.by_end.len() {
+            let target = self.by_end[at];
+            (self.at, self.wall) = (at as u32, self.table.ok[target as usize].res);
+            while self.table.ok.get(next as usize).is_some_and(|o| o.inv < self.wall) {
+                self.invoke(next, &mut nodes);
+                next += 1;
+            }
+            nodes = match self.complete(target, nodes, counted) {
+                Ok(nodes) => nodes,
+                Err(why) => return Outcome::Spent(why),
+            };
+            self.retire(target);
+            self.settled = self.settled.max(self.wall);
+            if nodes.is_empty() {
+                return Outcome::Empty;
+            }
+            if self.arena.len() > self.sweep_at {
+                self.sweep(&mut nodes);
+            }
+        }
+        Outcome::Survived(nodes)
+    }
+
+    fn spent(&mut self, nodes: usize) -> Option<Why> {
+        let bytes = self.table.bytes() + self.arena.len() * size_of::<Link>() + nodes * 3 * size_of::<Node>();
+        self.most_bytes = self.most_bytes.max(bytes as u64);
+        if bytes as u64 > self.limits.bytes {
+            return Some(Why::Bytes);
+        }
+        let stopped = self.stop.is_some_and(|s| s.load(Ordering::Relaxed));
+        (stopped || self.table.steps > self.limits.steps).then_some(Why::Steps)
+    }
+
+    /// A new op is open. If it is idle and fits a configuration, it goes in there at once.
+    fn invoke(&mut self, i: u32, nodes: &mut [Node]) {
+        let ok = self.table.ok[i as usize];
+        let idle = self.table.idle(ok.class);
+        let at = match self.live.iter().position(|l| l.class == ok.class) {
+            Some(at) => at,
+            None => {
+                self.live.push(Live { class: ok.class, idle, members: Vec::new(), slots: 0, wide: false });
+                self.live.len() - 1
+            }
+        };
+        let live = &mut self.live[at];
+        let table = &self.table;
+        let place = live.members.partition_point(|m| table.ok[*m as usize].res < ok.res);
+        live.members.insert(place, i);
+        match ok.slot {
+            slot @ 0..128 => live.slots |= 1 << slot,
+            _ => live.wide = true,
+        }
+        if idle {
+            for node in nodes.iter_mut() {
+                if self.table.step(node.state, ok.class) != REFUSED {
+                    *node = self.with_slot(*node, ok.slot);
+                }
+            }
+        }
+    }
+
+    fn retire(&mut self, i: u32) {
+        let ok = self.table.ok[i as usize];
+        let Some(at) = self.live.iter().position(|l| l.class == ok.class) else { return };
+        let live = &mut self.live[at];
+        live.members.retain(|m| *m != i);
+        if let slot @ 0..128 = ok.slot {
+            live.slots &= !(1 << slot);
+        }
+        if live.members.is_empty() {
+            // Kept in order of appearance, so that equal inputs are extended in equal order.
+            self.live.remove(at);
+        }
+    }
+
+    fn is_early(&self, node: &Node, slot: u32) -> bool {
+        match slot {
+            0..128 => node.early >> slot & 1 == 1,
+            _ => self.table.wide_slots(node.more).binary_search(&slot).is_ok(),
+        }
+    }
+
+    fn with_slot(&mut self, mut node: Node, slot: u32) -> Node {
+        if slot < 128 {
+            node.early |= 1 << slot;
+            return node;
+        }
+        let mut more = self.table.wide_slots(node.more).to_vec();
+        if let Err(place) = more.binary_search(&slot) {
+            more.insert(place, slot);
+            node.more = self.table.wide(&more);
+        }
+        node
+    }
+
+    fn without_slot(&mut self, mut node: Node, slot: u32) -> Node {
+        if slot < 128 {
+            node.early &= !(1 << slot);
+            return node;
+        }
+        let mut more = self.table.wide_slots(node.more).to_vec();
+        more.retain(|s| *s != slot);
+        node.more = self.table.wide(&more);
+        node
+    }
+
+    /// All (or the best) configurations in which `target` is in.
+    fn complete(&mut self, target: u32, nodes: Vec<Node>, counted: &[bool]) -> Result<Vec<Node>, Why> {
+        let (slot, class) = (self.table.ok[target as usize].slot, self.table.ok[target as usize].class);
+        let mut done = Vec::with_capacity(nodes.len());
+        let mut layer = Vec::new();
+        for node in nodes {
+            match self.is_early(&node, slot) {
+                true => done.push(self.without_slot(node, slot)),
+                false => layer.push(node),
+            }
+        }
+        let mut seen: HashSet<Key, BuildHasherDefault<Fast>> = HashSet::default();
+        let mut left = self.width.map_or(usize::MAX, |w| w * 64);
+        let enough = self.width.unwrap_or(usize::MAX);
+        while !layer.is_empty() && done.len() < enough && left > 0 {
+            let mut longer = Vec::new();
+            for node in layer {
+                left = left.saturating_sub(1);
+                let next = self.table.step(node.state, class);
+                if next != REFUSED {
+                    let node = self.put(&node, target, slot, next);
+                    done.push(self.without_slot(node, slot));
+                } else if left > 0 {
+                    self.extend(&node, class, counted, |node| {
+                        if seen.insert(node.key()) {
+                            longer.push(node);
+                        }
+                    });
+                    if let Some(why) = self.spent(longer.len() + done.len() + seen.len()) {
+                        return Err(why);
+                    }
+                }
+            }
+            // What an extension absorbed may be the very op that is awaited.
+            layer = Vec::with_capacity(longer.len());
+            for node in longer {
+                match self.is_early(&node, slot) {
+                    true => done.push(self.without_slot(node, slot)),
+                    false => layer.push(node),
+                }
+            }
+        }
+        if let Some(why) = self.spent(done.len()) {
+            return Err(why);
+        }
+        Ok(self.best(done))
+    }
+
+    /// Without duplicates and without what another configuration does with fewer infos; the best few if asked for.
+    fn best(&self, mut done: Vec<Node>) -> Vec<Node> {
+        if done.len() > 1 {
+            let rank = |n: &Node| (n.state, n.early, n.more, self.table.all_used(n.infos), n.infos, n.tail);
+            done.sort_unstable_by_key(rank);
+            done.dedup_by_key(|n| n.key());
+            if !self.table.infos.is_empty() {
+                done = self.undominated(done);
+            }
+        }
+        if let Some(width) = self.width.filter(|w| *w < done.len()) {
+            let rank = |n: &Node| {
+                (self.table.all_used(n.infos), n.early.count_ones(), n.state, n.infos, n.early, n.more)
+            };
+            done.sort_unstable_by_key(rank);
+            done.truncate(width);
+        }
+        done
+    }
+
+    /// Of equal states and early ops, those that no other reaches with fewer infos of every group.
+    fn undominated(&self, done: Vec<Node>) -> Vec<Node> {
+        let mut kept: Vec<Node> = Vec::with_capacity(done.len());
+        let mut from = 0;
+        for node in done {
+            let alike = |k: &Node| (k.state, k.early, k.more) == (node.state, node.early, node.more);
+            if kept.get(from).is_some_and(|k| !alike(k)) {
+                from = kept.len();
+            }
+            if !kept[from..].iter().any(|k| self.table.at_most(k.infos, node.infos)) {
+                kept.push(node);
+            }
+        }
+        kept
+    }
+
+    /// The configuration with one more op that changes the state (or is the one awaited), idle ones absorbed.
+    fn put(&mut self, node: &Node, item: u32, slot: u32, state: u32) -> Node {
+        let tail = self.link(node.tail, item);
+        let node = self.with_slot(Node { state, tail, ..*node }, slot);
+        self.absorb(node)
+    }
+
+    fn link(&mut self, before: u32, item: u32) -> u32 {
+        self.arena.push(Link { before, item, at: self.at });
+        self.arena.len() as u32 - 1
+    }
+
+    /// Open ops that change nothing and fit go in at once.
+    fn absorb(&mut self, mut node: Node) -> Node {
+        for at in 0..self.live.len() {
+            let (class, idle, slots, wide) =
+                (self.live[at].class, self.live[at].idle, self.live[at].slots, self.live[at].wide);
+            if !idle || (!wide && slots & !node.early == 0) || self.table.step(node.state, class) == REFUSED {
+                continue;
+            }
+            node.early |= slots;
+            if wide {
+                for m in 0..self.live[at].members.len() {
+                    let slot = self.table.ok[self.live[at].members[m] as usize].slot;
+                    node = self.with_slot(node, slot);
+                }
+            }
+        }
+        node
+    }
+
+    /// One more op before the awaited one: any other open one, or an info op that changes the state.
+    fn extend(&mut self, node: &Node, awaited: u32, counted: &[bool], mut each: impl FnMut(Node)) {
+        for at in 0..self.live.len() {
+            let (class, idle) = (self.live[at].class, self.live[at].idle);
+            // The awaited op has the earliest deadline of its class.
+            if idle || class == awaited {
+                continue;
+            }
+            let first = self.live[at].members.iter().copied().find(|m| {
+                let slot = self.table.ok[*m as usize].slot;
+                !self.is_early(node, slot)
+            });
+            let Some(i) = first else { continue };
+            let state = self.table.step(node.state, class);
+            if state != REFUSED {
+                let slot = self.table.ok[i as usize].slot;
+                each(self.put(node, i, slot, state));
+            }
+        }
+        for g in 0..self.table.infos.len() {
+            let group = &self.table.infos[g];
+            if group.from[0] > self.wall {
+                break;
+            }
+            let (class, g) = (group.class, g as u32);
+            let ready = self.table.ready(g, self.wall);
+            let used = if counted[g as usize] { self.table.used(node.infos, g) } else { 0 };
+            if used >= ready {
+                continue;
+            }
+            let state = self.table.step(node.state, class);
+            if state == REFUSED || state == node.state || self.has_ok_twin(node, class, state) {
+                continue;
+            }
+            let infos = match counted[g as usize] {
+                true => self.table.one_more(node.infos, g),
+                false => node.infos,
+            };
+            let tail = self.link(node.tail, self.table.ok.len() as u32 + g);
+            let next = self.absorb(Node { state, infos, tail, ..*node });
+            each(next);
+        }
+    }
+
+    /// An open ok op that would do the same, and has a deadline.
+    fn has_ok_twin(&mut self, node: &Node, class: u32, state: u32) -> bool {
+        let call = self.table.call(class);
+        for at in 0..self.live.len() {
+            let twin = self.live[at].class;
+            if self.table.call(twin) == call
+                && self.live[at].members.iter().any(|m| {
+                    let slot = self.table.ok[*m as usize].slot;
+                    !self.is_early(node, slot)
+                })
+                && self.table.step(node.state, twin) == state
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Forgets decisions that no configuration comes from any more.
+    fn sweep(&mut self, nodes: &mut [Node]) {
+        let mut marked = vec![false; self.arena.len()];
+        for node in nodes.iter() {
+            let mut at = node.tail;
+            while at != NOTHING && !std::mem::replace(&mut marked[at as usize], true) {
+                at = self.arena[at as usize].before;
+            }
+        }
+        // A link is younger than the one before it, so one pass renumbers all.
+        let mut number = vec![NOTHING; self.arena.len()];
+        let mut kept = 0u32;
+        for i in 0..self.arena.len() {
+            if marked[i] {
+                let mut link = self.arena[i];
+                if link.before != NOTHING {
+                    link.before = number[link.before as usize];
+                }
+                self.arena[kept as usize] = link;
+                number[i] = kept;
+                kept += 1;
+            }
+        }
+        self.arena.truncate(kept as usize);
+        for node in nodes.iter_mut().filter(|n| n.tail != NOTHING) {
+            node.tail = number[node.tail as usize];
+        }
+        self.sweep_at = 2 * kept as usize + SWEEP;
+    }
+
+    fn path(&self, tail: u32) -> Vec<Link> {
+        let mut path = Vec::new();
+        let mut at = tail;
+        while at != NOTHING {
+            path.push(self.arena[at as usize]);
+            at = self.arena[at as usize].before;
+        }
+        path.reverse();
+        path
+    }
+
+    /// The groups of which a path used an info that had not been invoked, or more than there are.
+    fn overused(&self, tail: u32) -> Vec<usize> {
+        let n = self.table.ok.len() as u32;
+        let mut used = vec![0; self.table.infos.len()];
+        let mut over = vec![false; used.len()];
+        for link in self.path(tail).into_iter().filter(|l| l.item >= n) {
+            let g = (link.item - n) as usize;
+            let wall = self.table.ok[self.by_end[link.at as usize] as usize].res;
+            used[g] += 1;
+            if used[g] > self.table.ready(g as u32, wall) {
+                over[g] = true;
+            }
+        }
+        (0..over.len()).filter(|g| over[*g]).collect()
+    }
+
+    /// The order that a path of decisions stands for, idle ops where they were absorbed. `None` if it overuses infos.
+    fn order(&mut self, tail: u32) -> Option<Vec<usize>> {
+        let path = self.path(tail);
+        let n = self.table.ok.len();
+        let mut order = Vec::with_capacity(n);
+        let mut waiting: Vec<u32> = Vec::new();
+        let mut used = vec![0usize; self.table.infos.len()];
+        let mut is_in = vec![false; n];
+        let (mut state, mut next, mut links) = (0, 0, path.into_iter().peekable());
+        for at in 0..self.by_end.len() {
+            let wall = self.table.ok[self.by_end[at] as usize].res;
+            while let Some(ok) = self.table.ok.get(next).copied().filter(|o| o.inv < wall) {
+                if self.table.idle(ok.class) {
+                    waiting.push(next as u32);
+                }
+                next += 1;
+            }
+            self.serve(state, &mut waiting, &mut is_in, &mut order);
+            while let Some(link) = links.next_if(|l| l.at == at as u32) {
+                let class = match self.table.ok.get(link.item as usize) {
+                    Some(ok) => {
+                        order.push(ok.op as usize);
+                        is_in[link.item as usize] = true;
+                        ok.class
+                    }
+                    None => {
+                        let g = link.item as usize - n;
+                        order.push(*self.table.infos[g].members.get(used[g])? as usize);
+                        used[g] += 1;
+                        self.table.infos[g].class
+                    }
+                };
+                state = self.table.step(state, class);
+                if state == REFUSED {
+                    return None;
+                }
+                self.serve(state, &mut waiting, &mut is_in, &mut order);
+            }
+        }
+        Some(order)
+    }
+
+    /// Puts the waiting ops in that the state satisfies.
+    fn serve(&mut self, state: u32, waiting: &mut Vec<u32>, is_in: &mut [bool], order: &mut Vec<usize>) {
+        waiting.retain(|i| {
+            let ok = self.table.ok[*i as usize];
+            let fits = !is_in[*i as usize] && self.table.step(state, ok.class) != REFUSED;
+            if fits {
+                order.push(ok.op as usize);
+            }
+            !fits && !is_in[*i as usize]
+        });
+    }
+}
