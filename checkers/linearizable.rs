@@ -12,6 +12,7 @@ pub mod explain;
 pub mod families;
 pub mod frontier;
 pub mod hash;
+pub mod lazy;
 pub mod levels;
 pub mod memo;
 pub mod objects;

@@ -27,6 +27,15 @@ fn main() {
                 (format!("{:.20}", format!("{:?}", r.answer)), r.steps)
             }
             "reference" => (format!("{:?}", reference::linearizable(&spec, &ops, u64::MAX, 8 << 30)), 0),
+            "relaxed" | "cegar" => {
+                let part: Vec<_> =
+                    preprocess::needed(&spec, &ops).into_iter().map(|i| ops[i].clone()).collect();
+                let r = match what.as_str() {
+                    "relaxed" => frontier::relaxed(&spec, &part, &limits, None),
+                    _ => frontier::cegar(&spec, &part, &limits),
+                };
+                (format!("{:.20}", format!("{:?}", r.answer)), r.steps)
+            }
             w if w.starts_with("beam") => {
                 let part: Vec<_> =
                     preprocess::needed(&spec, &ops).into_iter().map(|i| ops[i].clone()).collect();

@@ -8,6 +8,7 @@ use super::replay::replay;
 use super::spec::{Pos, Spec, Timed};
 use super::{frontier, oracle, reference};
 use crate::verdict::Why;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a closed form answers: an order, or a contradiction.
 pub type Decision<S> = Result<Vec<usize>, Refuted<S>>;
@@ -29,6 +30,12 @@ pub trait Decide: Spec + Sized {
         None
     }
 
+    /// An exact search of the object's own, better than the general ones where its preconditions hold.
+    fn own_search(&self, ops: &[Timed<Self>], limits: &Limits) -> Option<dfs::Report> {
+        let _ = (ops, limits);
+        None
+    }
+
     /// A contradiction that a cheap sweep can see. `None` proves nothing. Asked before the search, which needs long
     /// to exhaust what one glance refutes.
     fn screen(&self, ops: &[Timed<Self>]) -> Option<Refuted<Self>> {
@@ -42,6 +49,8 @@ pub struct Decided<S: Spec> {
     pub answer: Answer<S>,
     pub by: &'static str,
     pub steps: u64,
+    /// The most that an engine held, as accounted; 0 for a closed form.
+    pub bytes: u64,
     pub settled: Pos,
 }
 
@@ -64,7 +73,10 @@ const RECHECK: u64 = 5_000_000;
 /// Is there an order? A yes has been replayed, a contradiction of a closed form re-checked.
 pub fn decide<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
     match spec.decide(ops) {
-        Some(Ok(order)) => return checked(spec, ops, order, "decider", ops.len() as u64),
+        Some(Ok(order)) => {
+            let (answer, steps) = (replayed(spec, ops, order), ops.len() as u64);
+            return Decided { answer, by: "decider", steps, bytes: 0, settled: 0 };
+        }
         Some(Err(refuted)) => return contradicted(spec, ops, refuted, "decider"),
         None => {}
     }
@@ -74,39 +86,136 @@ pub fn decide<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided
     portfolio(spec, ops, limits)
 }
 
-/// The search in rounds of growing budget, each followed by a frontier of growing width that can only say yes.
-fn portfolio<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
+/// The searches in rounds of growing budget. In each: depth first, which accepts most of what is acceptable; beside
+/// it a frontier that lets infos repeat, which refutes what depth first would have to exhaust; then a narrow frontier
+/// for what is long or wide. At last the exact frontier with all that is left.
+fn portfolio<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
+    let mut tried = Tried { spec, ops, limits, spent: 0, bytes: 0, settled: 0, why: Why::Steps };
+    // More than half of the budget is never lost on it: where it fails, the frontier is what the others need, too.
+    let half = Limits { steps: limits.steps / 2, ..*limits };
+    if let Some(report) = spec.own_search(ops, &half)
+        && let Some(decided) = tried.counts("lazy", report)
+    {
+        return decided;
+    }
     let first = (10 * ops.len() as u64).max(100_000);
-    let (mut spent, mut settled) = (0, 0);
     for round in 0..4u32 {
-        let last = round == 3;
-        let left = limits.steps.saturating_sub(spent);
-        let steps = if last { left } else { left.min(first << (3 * round)) };
-        let report = dfs::search(spec, ops, &Limits { steps, ..*limits });
-        spent += report.steps;
-        settled = settled.max(report.settled);
-        match report.answer {
-            dfs::Answer::Yes(order) => return checked(spec, ops, order, "dfs", spent),
-            dfs::Answer::No => return Decided { answer: Answer::No(None), by: "dfs", steps: spent, settled },
-            dfs::Answer::Spent(why) if last || spent >= limits.steps => {
-                return Decided { answer: Answer::Unknown(why), by: "dfs", steps: spent, settled };
+        let steps = first << (3 * round);
+        let (deep, broad) =
+            both(spec, ops, &tried.limited(steps), &tried.limited(steps * if round == 0 { 10 } else { 2 }));
+        for (by, report) in [("dfs", Some(deep)), ("relaxed", broad)] {
+            if let Some(decided) = report.and_then(|r| tried.counts(by, r)) {
+                return decided;
             }
-            dfs::Answer::Spent(_) => {}
         }
-        let steps = limits.steps.saturating_sub(spent).min((40 * first) << (3 * round));
-        let report = frontier::beam(spec, ops, 8 << (2 * round), &Limits { steps, ..*limits });
-        spent += report.steps;
-        settled = settled.max(report.settled);
-        if let dfs::Answer::Yes(order) = report.answer {
-            return checked(spec, ops, order, "beam", spent);
+        let beam = frontier::beam(spec, ops, 8 << (2 * round), &tried.limited(40 * steps));
+        if let Some(decided) = tried.counts("beam", beam) {
+            return decided;
+        }
+        if tried.spent >= limits.steps {
+            return tried.unknown();
         }
     }
-    Decided { answer: Answer::Unknown(Why::Steps), by: "dfs", steps: spent, settled }
+    for (by, report) in [
+        ("cegar", frontier::cegar(spec, ops, &tried.limited(tried.left() / 2))),
+        ("dfs", dfs::search(spec, ops, &tried.limited(u64::MAX))),
+    ] {
+        if let Some(decided) = tried.counts(by, report) {
+            return decided;
+        }
+    }
+    tried.unknown()
+}
+
+/// Depth first and the relaxed frontier, side by side where there is a second thread. The first cancels the second
+/// once it has an answer, never the reverse, and a cancelled engine counts for nothing: the outcome is a function of
+/// the input.
+fn both<S: Decide>(
+    spec: &S,
+    ops: &[Timed<S>],
+    deep: &Limits,
+    broad: &Limits,
+) -> (dfs::Report, Option<dfs::Report>) {
+    let stop = AtomicBool::new(false);
+    let dfs = || {
+        let report = dfs::search(spec, ops, deep);
+        if !matches!(report.answer, dfs::Answer::Spent(_)) {
+            stop.store(true, Ordering::Relaxed);
+        }
+        report
+    };
+    let relaxed = || match stop.load(Ordering::Relaxed) {
+        true => None,
+        false => Some(frontier::relaxed(spec, ops, broad, Some(&stop))),
+    };
+    // On one thread the second would only start after the first anyway.
+    let (deep, broad) = match ops.len() > SIDE_BY_SIDE && rayon::current_num_threads() > 1 {
+        true => rayon::join(dfs, relaxed),
+        false => {
+            let deep = dfs();
+            (deep, relaxed())
+        }
+    };
+    let answered = !matches!(deep.answer, dfs::Answer::Spent(_));
+    (deep, broad.filter(|_| !answered))
+}
+
+/// Fewer ops are not worth waking another thread for.
+const SIDE_BY_SIDE: usize = 1_000;
+
+/// What the engines of a portfolio have come to so far.
+struct Tried<'a, S: Spec> {
+    spec: &'a S,
+    ops: &'a [Timed<S>],
+    limits: &'a Limits,
+    spent: u64,
+    bytes: u64,
+    settled: Pos,
+    why: Why,
+}
+
+impl<S: Spec> Tried<'_, S> {
+    fn left(&self) -> u64 {
+        self.limits.steps.saturating_sub(self.spent)
+    }
+
+    fn limited(&self, steps: u64) -> Limits {
+        Limits { steps: steps.min(self.left()), bytes: self.limits.bytes / 2, ..*self.limits }
+    }
+
+    /// The decision, if the report is one.
+    fn counts(&mut self, by: &'static str, report: dfs::Report) -> Option<Decided<S>> {
+        self.spent += report.steps;
+        self.bytes = self.bytes.max(report.bytes);
+        self.settled = self.settled.max(report.settled);
+        let answer = match report.answer {
+            dfs::Answer::Spent(why) => {
+                self.why = why;
+                return None;
+            }
+            dfs::Answer::No => Answer::No(None),
+            dfs::Answer::Yes(order) => replayed(self.spec, self.ops, order),
+        };
+        Some(Decided { answer, by, steps: self.spent, bytes: self.bytes, settled: self.settled })
+    }
+
+    fn unknown(self) -> Decided<S> {
+        Decided {
+            answer: Answer::Unknown(self.why),
+            by: "search",
+            steps: self.spent,
+            bytes: self.bytes,
+            settled: self.settled,
+        }
+    }
 }
 
 /// The same after leaving out what cannot matter.
 pub fn decide_needed<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
     let keep = preprocess::needed(spec, ops);
+    if keep.len() == ops.len() {
+        return decide(spec, ops, limits);
+    }
     let part: Vec<Timed<S>> = keep.iter().map(|i| ops[*i].clone()).collect();
     let mut decided = decide(spec, &part, limits);
     match &mut decided.answer {
@@ -122,21 +231,14 @@ fn contradicted<S: Spec>(spec: &S, ops: &[Timed<S>], refuted: Refuted<S>, by: &'
         true => Answer::No(Some(refuted)),
         false => Answer::Unknown(Why::Disagreement),
     };
-    Decided { answer, by, steps: ops.len() as u64, settled: 0 }
+    Decided { answer, by, steps: ops.len() as u64, bytes: 0, settled: 0 }
 }
 
-fn checked<S: Spec>(
-    spec: &S,
-    ops: &[Timed<S>],
-    order: Vec<usize>,
-    by: &'static str,
-    steps: u64,
-) -> Decided<S> {
-    let answer = match replay(spec, ops, &order) {
+fn replayed<S: Spec>(spec: &S, ops: &[Timed<S>], order: Vec<usize>) -> Answer<S> {
+    match replay(spec, ops, &order) {
         Ok(()) => Answer::Yes(order),
         Err(_) => Answer::Unknown(Why::Disagreement),
-    };
-    Decided { answer, by, steps, settled: 0 }
+    }
 }
 
 fn agrees<S: Spec>(spec: &S, ops: &[Timed<S>], refuted: &Refuted<S>) -> bool {

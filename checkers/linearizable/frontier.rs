@@ -298,10 +298,14 @@ impl<'a, S: Spec> Frontier<'a, S> {
             for node in layer {
                 left = left.saturating_sub(1);
                 let next = self.table.step(node.state, class);
-                if next != REFUSED {
+                let fits = next != REFUSED;
+                if fits {
                     let node = self.put(&node, target, slot, next);
                     done.push(self.without_slot(node, slot));
-                } else if left > 0 {
+                }
+                // To know that nothing is left, also what goes in before an op that fits already; the beam goes the
+                // shortest way.
+                if left > 0 && !(fits && self.width.is_some()) {
                     self.extend(&node, class, counted, |node| {
                         if seen.insert(node.key()) {
                             longer.push(node);

@@ -9,6 +9,9 @@ use super::spec::{Spec, Timed};
 /// the sense of [`Spec::wants`]. What is needed is the *least* fixpoint from the ok ops: with the greatest one,
 /// info ops that only need each other would stay. Cost: classes of infos × classes of ops.
 pub fn needed<S: Spec>(spec: &S, ops: &[Timed<S>]) -> Vec<usize> {
+    if ops.iter().all(Timed::is_ok) {
+        return (0..ops.len()).collect();
+    }
     let mut classes: Interned<(&S::Call, Option<&S::Reply>)> = Interned::default();
     // For each class of ok ops the latest completion; for each class of infos its members.
     let mut latest: Vec<(usize, u32)> = Vec::new();

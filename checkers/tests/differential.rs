@@ -8,7 +8,7 @@ use checkers::linearizable::engine::{Answer, decide_needed};
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::preprocess::needed;
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
-use checkers::linearizable::{frontier, oracle, reference, register, replay, screen, weaker};
+use checkers::linearizable::{frontier, lazy, oracle, reference, register, replay, screen, weaker};
 use common::{Mix, register_run, v};
 use history::rng::Rng;
 
@@ -46,6 +46,7 @@ fn engines_agree_with_brute_force_at_length() {
 fn agree(seed: u64, rounds: u32) {
     let mut rng = Rng::new(seed, "differential");
     let (mut invalid, mut decided, mut swept, mut beamed) = (0, 0, 0, 0);
+    let (mut refuted, mut lazily) = (0, 0);
     for _ in 0..rounds {
         let ops = small(&mut rng);
         let truth = truth(&ops);
@@ -69,6 +70,21 @@ fn agree(seed: u64, rounds: u32) {
             assert!(truth && replay::replay(&SPEC, &ops, &order).is_ok(), "beam: {ops:?}");
             beamed += 1;
         }
+        let limits = Limits::default();
+        let cegar = frontier::cegar(&SPEC, &ops, &limits);
+        assert_eq!(cegar.is_yes(), truth, "cegar: {ops:?}");
+        let relaxed = frontier::relaxed(&SPEC, &ops, &limits, None).answer;
+        refuted += (relaxed == dfs::Answer::No) as u32;
+        assert!(relaxed != dfs::Answer::No || !truth, "relaxed: {ops:?}");
+        if let Some(report) = lazy::search(&SPEC, &ops, &limits) {
+            lazily += 1;
+            assert_eq!(report.is_yes(), truth, "lazy: {ops:?}");
+            for answer in [report.answer, cegar.answer] {
+                if let dfs::Answer::Yes(order) = answer {
+                    assert_eq!(replay::replay(&SPEC, &ops, &order), Ok(()), "{ops:?}");
+                }
+            }
+        }
         if let Some(core) = screen::stale(&SPEC, &part) {
             assert!(!truth, "sweep: {ops:?}");
             swept += 1;
@@ -83,6 +99,7 @@ fn agree(seed: u64, rounds: u32) {
     }
     assert!(invalid > rounds / 20 && invalid < rounds * 19 / 20, "{invalid} invalid");
     assert!(decided > rounds / 10 && swept > invalid / 2, "{decided} decided, {swept} of {invalid} swept");
+    assert!(refuted > invalid * 9 / 10 && lazily > rounds / 4, "{refuted} of {invalid}, {lazily} lazily");
     assert!(beamed > (rounds - invalid) / 10 * 9, "the beam found {beamed}");
 }
 

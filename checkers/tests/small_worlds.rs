@@ -5,11 +5,15 @@ mod common;
 use checkers::linearizable::engine::{self, Decide};
 use checkers::linearizable::objects::*;
 use checkers::linearizable::spec::{Spec, Timed};
-use checkers::linearizable::{dfs, oracle, preprocess, reference, register, replay};
+use checkers::linearizable::{dfs, frontier, lazy, oracle, preprocess, reference, register, replay};
 use common::{cas_types, register_types, v, worlds};
 
 fn dfs_says<S: Spec>(spec: &S, ops: &[Timed<S>]) -> bool {
-    match dfs::search(spec, ops, &dfs::Limits::default()).answer {
+    says(spec, ops, dfs::search(spec, ops, &dfs::Limits::default()))
+}
+
+fn says<S: Spec>(spec: &S, ops: &[Timed<S>], report: dfs::Report) -> bool {
+    match report.answer {
         dfs::Answer::Yes(order) => {
             assert_eq!(replay::replay(spec, ops, &order), Ok(()), "{ops:?}");
             true
@@ -30,6 +34,7 @@ fn count<S: Decide>(
     worlds(n, types, |ops: &[Timed<S>]| {
         let truth = oracle::linearizable(spec, ops).unwrap();
         assert_eq!(dfs_says(spec, ops), truth, "dfs: {ops:?}");
+        frontiers(spec, ops, truth);
         let needed: Vec<_> = preprocess::needed(spec, ops).into_iter().map(|i| ops[i].clone()).collect();
         assert_eq!(dfs_says(spec, &needed), truth, "without unneeded infos: {ops:?}");
         let whole = engine::decide_needed(spec, ops, &dfs::Limits::default());
@@ -49,10 +54,28 @@ fn count<S: Decide>(
     (good, all)
 }
 
+fn frontiers<S: Spec>(spec: &S, ops: &[Timed<S>], truth: bool) {
+    let limits = dfs::Limits::default();
+    assert_eq!(says(spec, ops, frontier::cegar(spec, ops, &limits)), truth, "cegar: {ops:?}");
+    match frontier::relaxed(spec, ops, &limits, None).answer {
+        dfs::Answer::No => assert!(!truth, "relaxed says no: {ops:?}"),
+        dfs::Answer::Yes(order) => assert!(truth && replay::replay(spec, ops, &order).is_ok(), "{ops:?}"),
+        dfs::Answer::Spent(_) => assert!(ops.iter().any(|o| !o.is_ok()), "relaxed gave up: {ops:?}"),
+    }
+    match frontier::beam(spec, ops, 2, &limits).answer {
+        dfs::Answer::No => panic!("a beam proves nothing: {ops:?}"),
+        dfs::Answer::Yes(order) => assert!(truth && replay::replay(spec, ops, &order).is_ok(), "{ops:?}"),
+        dfs::Answer::Spent(_) => {}
+    }
+}
+
 fn count_register(n: usize, types: &[common::RegisterType]) -> (u64, u64) {
     let spec = Register::default();
     count(&spec, n, types, |ops, truth| {
         let needed: Vec<_> = preprocess::needed(&spec, ops).into_iter().map(|i| ops[i].clone()).collect();
+        if let Some(report) = lazy::search(&spec, ops, &dfs::Limits::default()) {
+            assert_eq!(says(&spec, ops, report), truth, "lazy: {ops:?}");
+        }
         match register::decide(&spec, &needed) {
             Some(Ok(order)) => {
                 assert!(truth, "decider says yes: {ops:?}");
