@@ -11,7 +11,27 @@ fn main() {
     let mut args = std::env::args().skip(1);
     let what = args.next().unwrap_or_default();
     let limits = Limits::default();
-    for name in args {
+    let all: Vec<String> = match what.as_str() {
+        "grid" => {
+            let mut names = Vec::new();
+            for stale in ["", ":stale"] {
+                for object in args.by_ref() {
+                    for c in [5, 10, 20, 50, 100] {
+                        for n in [1_000, 10_000, 100_000] {
+                            for m in [0, 10, 100, 1_000] {
+                                if m <= n / 10 && (stale.is_empty() || c <= 20) {
+                                    names.push(format!("{object}:c{c}:m{m}:n{n}{stale}"));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            names
+        }
+        _ => args.collect(),
+    };
+    for name in all {
         let family = Family::parse(&name).unwrap();
         let Some(ops) = family.ops(1) else {
             println!("{name}: cannot be made stale");

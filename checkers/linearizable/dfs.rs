@@ -318,13 +318,24 @@ impl<'a, S: Spec> Search<'a, S> {
             let (class, used) = (group.class, self.table.used(frame.infos, g));
             if used < self.table.ready(g, self.window.wall) {
                 let next = self.table.step(frame.state, class);
-                if next != REFUSED && next != frame.state && !self.has_ok_twin(frame.state, class, next) {
+                if next != REFUSED
+                    && next != frame.state
+                    && self.awaited(g, frame.state, next)
+                    && !self.has_ok_twin(frame.state, class, next)
+                {
                     let infos = self.table.one_more(frame.infos, g);
                     return Some((self.info_at[g as usize] + used, next, infos, n + g + 1));
                 }
             }
         }
         None
+    }
+
+    fn awaited(&mut self, group: u32, state: u32, next: u32) -> bool {
+        let open = std::mem::take(&mut self.window.open);
+        let classes: Vec<u32> = open.iter().map(|i| self.table.ok[*i as usize].class).collect();
+        self.window.open = open;
+        self.table.awaited(group, state, next, classes.into_iter(), self.window.wall)
     }
 
     /// An open ok op that would do the same, and has a deadline.

@@ -305,7 +305,7 @@ impl<'a, S: Spec> Frontier<'a, S> {
                 }
                 // To know that nothing is left, also what goes in before an op that fits already; the beam goes the
                 // shortest way.
-                if left > 0 && !(fits && self.width.is_some()) {
+                if left > 0 {
                     self.extend(&node, class, counted, |node| {
                         if seen.insert(node.key()) {
                             longer.push(node);
@@ -429,7 +429,14 @@ impl<'a, S: Spec> Frontier<'a, S> {
                 continue;
             }
             let state = self.table.step(node.state, class);
-            if state == REFUSED || state == node.state || self.has_ok_twin(node, class, state) {
+            if state == REFUSED || state == node.state {
+                continue;
+            }
+            // Early ones are left among them: those could not come next, but to look costs more than it saves.
+            let open: Vec<u32> = self.live.iter().map(|l| l.class).collect();
+            if !self.table.awaited(g, node.state, state, open.into_iter(), self.wall)
+                || self.has_ok_twin(node, class, state)
+            {
                 continue;
             }
             let infos = match counted[g as usize] {

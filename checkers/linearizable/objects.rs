@@ -63,6 +63,10 @@ impl Spec for Register {
         *reply == RegisterReply::Mismatch || self.pure(call)
     }
 
+    fn seen_at_once(&self) -> bool {
+        true
+    }
+
     /// The lemma: a value is needed by a read of it, a cas from it, or a refusal that expected another one.
     fn wants(&self, by: &Timed<Self>, info: &RegisterCall) -> bool {
         let (RegisterCall::Write(v) | RegisterCall::Cas(_, v)) = info else { return false };

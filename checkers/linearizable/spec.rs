@@ -80,6 +80,13 @@ pub trait Spec: Sync {
         self.pure(call)
     }
 
+    /// An info op may be deleted from any order in which the op directly after it was possible before it, too (or
+    /// which it ends). Then an engine tries an info op only where something open waits for it. True of registers:
+    /// what was possible in both states is a blind write, which hides the info op, or something idle.
+    fn seen_at_once(&self) -> bool {
+        false
+    }
+
     /// Heap bytes of a state, for the memory budget.
     fn weight(&self, s: &Self::State) -> usize {
         let _ = s;

@@ -59,6 +59,9 @@ pub struct Table<'a, S: Spec> {
     heap: usize,
     /// The most ops open at once.
     pub width: u32,
+    /// For each group of infos the groups that may wait for it; empty unless the spec says that infos are seen at
+    /// once.
+    waiting: Vec<Vec<u32>>,
 }
 
 impl<'a, S: Spec> Table<'a, S> {
@@ -109,11 +112,44 @@ impl<'a, S: Spec> Table<'a, S> {
             steps: 0,
             heap: 0,
             width,
+            waiting: Vec::new(),
         };
+        if spec.seen_at_once() {
+            table.waiting = table.infos_waiting();
+        }
         table.states.id(&spec.init());
         table.counts.id(&Vec::new());
         table.wide.id(&Vec::new());
         table
+    }
+
+    fn infos_waiting(&self) -> Vec<Vec<u32>> {
+        let sample = |g: &Infos| &self.ops[g.members[0] as usize];
+        let wants = |by: &Infos, info: &Infos| self.spec.wants(sample(by), &sample(info).call);
+        let all = 0..self.infos.len() as u32;
+        let of = |info: &Infos| all.clone().filter(|h| wants(&self.infos[*h as usize], info)).collect();
+        self.infos.iter().map(of).collect()
+    }
+
+    /// Does anything wait for an info of this group, which leads from `state` to `next`? `open`: the classes of the ok
+    /// ops that could come right after it.
+    pub fn awaited(
+        &mut self,
+        group: u32,
+        state: u32,
+        next: u32,
+        open: impl Iterator<Item = u32>,
+        wall: Pos,
+    ) -> bool {
+        if self.waiting.is_empty() {
+            return true;
+        }
+        for class in open {
+            if self.step(next, class) != REFUSED && self.step(state, class) == REFUSED {
+                return true;
+            }
+        }
+        self.waiting[group as usize].iter().any(|h| self.infos[*h as usize].from[0] < wall)
     }
 
     pub fn classes(&self) -> usize {
