@@ -112,21 +112,23 @@ fn overdrawn<S: Collection>(
         ([put], [first, ..]) => {
             let first = *first;
             let when = match ops[first].res < ops[*last].inv {
-                true => format!(", {} after that had completed", story.gap(first, *last)),
-                false => ", at the same time".into(),
+                true => format!(
+                    "{} began {} after {} had completed",
+                    capital(&story.short(*last)),
+                    story.gap(first, *last),
+                    story.short(first)
+                ),
+                false => "Both ran at the same time".into(),
             };
+            let (last, first) = (story.full(*last), story.full(first));
             let words = vec![
+                format!("{head} {last} returned {shown}, which {first} returned too."),
                 format!(
-                    "{head} {} returned {shown}, which {} returned too.",
-                    story.full(*last),
-                    story.full(first)
-                ),
-                format!(
-                    "{} is the only call that {}s {shown}, so it was delivered twice: {} began{when}.",
+                    "{} is the only call that can have {} {shown}: it was delivered twice.",
                     capital(&story.full(*put)),
-                    S::PUT,
-                    story.short(*last)
+                    S::PAST
                 ),
+                format!("{when}."),
             ];
             ("duplicate delivery", words)
         }
@@ -137,7 +139,7 @@ fn overdrawn<S: Collection>(
                 format!(
                     "At most {} calls {} {shown}, and {} had returned it already.",
                     puts.len(),
-                    S::PUT,
+                    S::PAST,
                     list(&names)
                 ),
             ];
@@ -152,7 +154,7 @@ fn overdrawn<S: Collection>(
 fn nowhere<S: Collection>(head: &str, take: &str, shown: &str) -> Vec<String> {
     vec![
         format!("{head} {take} returned {shown}, which nobody had {}.", S::PAST),
-        format!("No call that succeeded or may have succeeded {}s {shown}.", S::PUT),
+        format!("No call that succeeded or may have succeeded {} {shown}.", S::PAST),
     ]
 }
 
@@ -328,6 +330,10 @@ impl<S: Collection> Told<'_, S> {
         };
         let mut words = vec![first];
         words.extend(self.chain(&chain, op));
+        if pattern == "lost element" {
+            // The first sentence has said what became of it.
+            words.truncate(2);
+        }
         Some((pattern, words))
     }
 

@@ -166,6 +166,10 @@ fn swap<S: Collection>(spec: &S, ops: &mut [Timed<S>]) {
         for b in takes[n + 1..].iter().take(40).filter(|b| ops[*a].res < ops[**b].inv) {
             let puts = [a, b].map(|t| ops[*t].reply.as_ref().and_then(S::took).and_then(|v| put_by.get(&v)));
             let [Some(x), Some(y)] = puts else { continue };
+            // Order is to be wrong, not an element taken before it was there.
+            if ops[*y].res >= ops[*a].inv {
+                continue;
+            }
             let mut four = [*x, *y, *a, *b].map(|i| ops[i].clone());
             let (first, second) = four.split_at_mut(3);
             std::mem::swap(&mut first[2].reply, &mut second[0].reply);

@@ -120,7 +120,7 @@ impl Tally {
 
 fn search<S: Kind>(ops: &[Timed<S>], steps: u64) -> Option<bool> {
     let spec = S::default();
-    let limits = dfs::Limits { steps, bytes: 64 << 20, ..Default::default() };
+    let limits = dfs::Limits { steps, bytes: (steps << 6).max(64 << 20), ..Default::default() };
     match dfs::search(&spec, ops, &limits).answer {
         dfs::Answer::Yes(order) => {
             assert_eq!(replay::replay(&spec, ops, &order), Ok(()), "{ops:?}");
@@ -568,15 +568,255 @@ fn generated_families_are_what_they_say() {
     family(families::priority_queue);
 }
 
-#[allow(dead_code)]
 fn judge(object: Object, history: &History) -> Findings {
     Linearizable::of(object).check(history, &Budget::default())
 }
 
-#[allow(dead_code)]
 fn invalid(object: Object, notation: &str) -> Counterexample {
     match judge(object, &text::parse(notation).unwrap()).per_model.swap_remove(0).1 {
         Verdict::Invalid(c) => *c,
         other => panic!("{other:?} of\n{notation}"),
+    }
+}
+
+const GOLDEN: [(Object, &str, &str, &str); 17] = [
+    (
+        Object::Stack,
+        "order inversion",
+        "         p0 push s 1    |---|
+         p1 push s 2      |-----------|
+         p2 push s 3              |---------|
+         p0 pop s 1                     |-------|
+         p1 pop s 2                                                  |-|
+         p2 pop s 3                                                                |-|",
+        "Key s is not linearizable: of 1, 2 and 3 none can have been the lowest, so they cannot have come out last in, first out.",
+    ),
+    (
+        Object::Queue,
+        "thin-air value",
+        "p0 dequeue q 7 |--|",
+        "Key q is not linearizable: dequeue #0 by process 0 returned 7, which nobody had enqueued.",
+    ),
+    (
+        Object::Queue,
+        "thin-air value",
+        "p0 enqueue q 7 |--x\n p1 dequeue q 7     |--|",
+        "Key q is not linearizable: dequeue #1 by process 1 returned 7, which nobody had enqueued.",
+    ),
+    (
+        Object::Queue,
+        "future dequeue",
+        "p0 dequeue q 7 |--|\n p1 enqueue q 7        |--|",
+        "Key q is not linearizable: dequeue #0 by process 0 returned 7 before anybody had asked to enqueue it.",
+    ),
+    (
+        Object::Queue,
+        "duplicate delivery",
+        "p0 enqueue q 7 |--|\n p1 dequeue q 7    |--|\n p2 dequeue q 7          |--|",
+        "Key q is not linearizable: dequeue #2 by process 2 returned 7, which dequeue #1 by process 1 returned too.",
+    ),
+    (
+        Object::Queue,
+        "order inversion",
+        "p0 enqueue q 1 |--|\n p0 enqueue q 2       |--|\n p2 dequeue q 2             |--|\n p2 dequeue q 1                   |--|",
+        "Key q is not linearizable: dequeue #2 by process 2 returned 2, although 1 had been enqueued before it and was still inside.",
+    ),
+    (
+        Object::Queue,
+        "order inversion",
+        "p0 enqueue q 1 |--|\n p0 enqueue q 2       |--|\n p2 dequeue q 2             |--|",
+        "Key q is not linearizable: dequeue #2 by process 2 returned 2, although 1 had been enqueued before it and was still inside.",
+    ),
+    (
+        Object::Queue,
+        "lost element",
+        "p0 enqueue q 1 |--|\n p1 dequeue q nil     |--|",
+        "Key q is not linearizable: dequeue #1 by process 1 found the queue empty, although 1 had been enqueued and nobody ever returned it.",
+    ),
+    (
+        Object::Queue,
+        "empty lie",
+        "p0 enqueue q 1 |--|\n p1 dequeue q nil    |--|\n p1 dequeue q 1             |--|",
+        "Key q is not linearizable: dequeue #1 by process 1 found the queue empty, although 1 was inside all the time.",
+    ),
+    (
+        Object::Queue,
+        "empty lie",
+        "p0 enqueue q 1 |--|\n p1 enqueue q 2      |--|\n p2 dequeue q nil   |-----------------------|\n p3 dequeue q 1             |------|\n p3 dequeue q 2                                  |--|",
+        "Key q is not linearizable: dequeue #1 by process 2 found the queue empty, although it never was while the call ran.",
+    ),
+    (
+        Object::Stack,
+        "order inversion",
+        "p0 push s 1 |--|\n p0 push s 2        |--|\n p2 pop s 1             |--|\n p2 pop s 2                   |--|",
+        "Key s is not linearizable: pop #2 by process 2 returned 1, although 2 had been pushed on top of it and was still there.",
+    ),
+    (
+        Object::Stack,
+        "lost element",
+        "p0 push s 1 |--|\n p1 pop s nil       |--|",
+        "Key s is not linearizable: pop #1 by process 1 found the stack empty, although 1 had been pushed and nobody ever returned it.",
+    ),
+    (
+        Object::Stack,
+        "duplicate delivery",
+        "p0 push s 1 |--|\n p1 pop s 1     |----|\n p2 pop s 1      |--|",
+        "Key s is not linearizable: pop #1 by process 1 returned 1, which pop #2 by process 2 returned too.",
+    ),
+    (
+        Object::Stack,
+        "future pop",
+        "p0 pop s 7 |--|\n p1 push s 7        |--|",
+        "Key s is not linearizable: pop #0 by process 0 returned 7 before anybody had asked to push it.",
+    ),
+    (
+        Object::PriorityQueue,
+        "order inversion",
+        "p0 add q 5 |--|\n p1 add q 9 |--|\n p2 poll q 5      |--|\n p2 poll q 9            |--|",
+        "Key q is not linearizable: poll #2 by process 2 returned 5, although the larger 9 was inside all the time.",
+    ),
+    (
+        Object::PriorityQueue,
+        "order inversion",
+        "p0 add q -5 |--|\n p1 add q 9  |--|\n p1 add q 12      |--|\n p2 poll q -5    |----------------|\n p3 poll q 9             |--|",
+        "Key q is not linearizable: poll #2 by process 2 returned -5, although something larger was inside at every moment.",
+    ),
+    (
+        Object::PriorityQueue,
+        "duplicate delivery",
+        "p0 add q 5 |--|\n p1 add q 5 |--|\n p2 poll q 5      |--|\n p2 poll q 5            |--|\n p2 poll q 5                  |--|",
+        "Key q is not linearizable: poll #4 by process 2 returned 5 once more than it was added.",
+    ),
+];
+
+#[test]
+fn each_contradiction_is_told() {
+    for (object, pattern, notation, first) in GOLDEN {
+        let c = invalid(object, notation);
+        assert_eq!((c.pattern.as_str(), c.words[0].as_str()), (pattern, first), "{c:?}");
+        assert!(c.core.len() <= 6 && c.words.len() >= 2 && c.first_bad.is_some(), "{c:?}");
+    }
+}
+
+/// Odd to look at, and fine.
+#[test]
+fn decoys_stay_valid() {
+    let decoys = [
+        // Put in at the same time, so either may be first.
+        (
+            Object::Queue,
+            "p0 enqueue q 1 |----|\n p1 enqueue q 2   |----|\n p2 dequeue q 2          |--|\n p2 dequeue q 1               |--|",
+        ),
+        // Taken before the enqueue was acknowledged.
+        (
+            Object::Queue,
+            "p0 enqueue q 1 |---------------|\n p1 dequeue q 1    |--|\n p1 dequeue q nil       |--|",
+        ),
+        // Never acknowledged, and there all the same, late.
+        (
+            Object::Queue,
+            "p0 enqueue q 1 |--?\n p1 dequeue q nil      |--|\n p1 dequeue q 1              |--|",
+        ),
+        // A lost dequeue took the element that is missing.
+        (
+            Object::Queue,
+            "p0 enqueue q 1 |--|\n p0 enqueue q 2     |--|\n p1 dequeue q      |--?\n p2 dequeue q 2             |--|\n p2 dequeue q nil                 |--|",
+        ),
+        // The two dequeues overlap.
+        (
+            Object::Queue,
+            "p0 enqueue q 1 |--|\n p0 enqueue q 2     |--|\n p1 dequeue q 2         |----|\n p2 dequeue q 1           |----|",
+        ),
+        // The same element twice, and twice back.
+        (
+            Object::Queue,
+            "p0 enqueue q 1 |--|\n p0 enqueue q 1     |--|\n p1 dequeue q 1         |--|\n p1 dequeue q 1              |--|",
+        ),
+        // Failed, so it never was there.
+        (Object::Queue, "p0 enqueue q 1 |--x\n p0 enqueue q 2     |--|\n p1 dequeue q 2         |--|"),
+        (
+            Object::Stack,
+            "p0 push s 1 |--|\n p1 push s 2     |------|\n p2 pop s 1      |----|\n p2 pop s 2             |--|",
+        ),
+        (
+            Object::Stack,
+            "p0 push s 1 |--|\n p0 push s 2     |--|\n p1 pop s           |--?\n p2 pop s 1              |--|\n p2 pop s nil                 |--|",
+        ),
+        (
+            Object::Stack,
+            "p0 push s 1 |--|\n p0 push s 2     |--|\n p1 pop s 1          |----|\n p2 pop s 2            |----|",
+        ),
+        (
+            Object::PriorityQueue,
+            "p0 add q 5 |--|\n p1 add q 9    |------|\n p2 poll q 5      |--|\n p2 poll q 9           |--|",
+        ),
+        (
+            Object::PriorityQueue,
+            "p0 add q -5 |--|\n p0 add q 40     |--|\n p1 poll q     |--?\n p2 poll q -5           |--|\n p2 poll q nil               |--|",
+        ),
+    ];
+    for (object, notation) in decoys {
+        let history = text::parse(notation).unwrap();
+        for object in [object, Object::Auto] {
+            let findings = judge(object, &history);
+            assert!(findings.worst().unwrap().is_valid(), "{findings:?} of\n{notation}");
+        }
+    }
+}
+
+fn unsupported(object: Object, notation: &str) -> String {
+    match judge(object, &text::parse(notation).unwrap()).per_model.swap_remove(0).1 {
+        Verdict::Unknown(reason) => reason.says,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_is_refused_by_name() {
+    let says = unsupported(Object::Queue, "p0 enqueue q 1 |--|\n p1 drain q nil [1]    |--|");
+    assert!(says.contains("op #1: a drain takes several elements"), "{says}");
+    let says = unsupported(Object::PriorityQueue, "p0 add q high |--|");
+    assert!(says.contains("op #0") && says.contains("no integer"), "{says}");
+    let says = unsupported(Object::Stack, "p0 push s 1 |--|\n p0 peek s 1    |--|");
+    assert!(says.contains("a stack has no call \"peek\" (op #1)"), "{says}");
+}
+
+/// An element, then nothing, then the element again; in the notations that recorded histories come in.
+#[test]
+fn taking_calls_are_read_from_every_format() {
+    use history::formats::named;
+    use history::jsonl::ReadOptions;
+    for (object, put, take, pattern) in [
+        (Object::Queue, "enqueue", "dequeue", "duplicate delivery"),
+        (Object::Stack, "push", "pop", "duplicate delivery"),
+        (Object::PriorityQueue, "add", "poll", "duplicate delivery"),
+    ] {
+        let rows = [("invoke", put, "5"), ("ok", put, "5"), ("invoke", take, "null"), ("ok", take, "5")];
+        let rows = rows.into_iter().chain([("invoke", take, "null"), ("ok", take, "null")]);
+        let rows: Vec<_> = rows.chain([("invoke", take, "null"), ("ok", take, "5")]).collect();
+        let (mut jsonl, mut edn) = (String::new(), String::new());
+        for (i, (kind, f, value)) in rows.iter().enumerate() {
+            jsonl += &format!(
+                "{{\"type\":\"{kind}\",\"process\":0,\"f\":\"{f}\",\"key\":\"q\",\"value\":{value},\"time\":{i}}}\n"
+            );
+            let nil = value.replace("null", "nil");
+            edn += &format!("{{:type :{kind}, :process 0, :f :{f}, :value {nil}, :time {i}}}\n");
+        }
+        let read = |format: &str, text: &str| {
+            named(format).unwrap().read(&mut text.as_bytes(), &ReadOptions::default()).unwrap()
+        };
+        let histories = [read("jsonl", &jsonl), read("jepsen-edn", &edn)];
+        for history in histories {
+            let c = match judge(object, &history).per_model.swap_remove(0).1 {
+                Verdict::Invalid(c) => c,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(c.pattern, pattern, "{c:?}");
+            assert_eq!(Object::guess(&history), Some(object));
+        }
+        // Without the last call: an element in, out, and nothing left.
+        let text = format!("p0 {put} q 5 |-|\n p0 {take} q 5        |-|\n p0 {take} q nil              |-|");
+        let history = text::parse(&text).unwrap();
+        assert!(judge(object, &history).worst().unwrap().is_valid(), "{text}");
     }
 }
