@@ -120,7 +120,7 @@ impl Tally {
 
 fn search<S: Kind>(ops: &[Timed<S>], steps: u64) -> Option<bool> {
     let spec = S::default();
-    let limits = dfs::Limits { steps, bytes: (steps << 6).max(64 << 20), ..Default::default() };
+    let limits = dfs::Limits { steps, bytes: steps.max(1 << 20) << 6, ..Default::default() };
     match dfs::search(&spec, ops, &limits).answer {
         dfs::Answer::Yes(order) => {
             assert_eq!(replay::replay(&spec, ops, &order), Ok(()), "{ops:?}");
