@@ -6,10 +6,13 @@
 
 pub mod bind;
 pub mod bounds;
+pub mod collection_tales;
+pub mod collections;
 pub mod dfs;
 pub mod engine;
 pub mod explain;
 pub mod families;
+pub mod families_collections;
 pub mod frontier;
 pub mod hash;
 pub mod lazy;
@@ -17,13 +20,17 @@ pub mod levels;
 pub mod memo;
 pub mod objects;
 pub mod oracle;
+pub mod peel;
 pub mod preprocess;
+pub mod priority_queue;
+pub mod queue;
 pub mod reference;
 pub mod register;
 pub mod replay;
 pub mod screen;
 pub mod shrink;
 pub mod spec;
+pub mod stack;
 pub mod stale;
 pub mod story;
 pub mod table;
@@ -38,8 +45,10 @@ use engine::Answer;
 use explain::{Part, explain};
 use history::{History, Op, OpId, Value, ValueId};
 use objects::{Counter, Element, List, Mutex, Queue, Register, WholeSet};
+use priority_queue::PriorityQueue;
 use rayon::prelude::*;
 use spec::{OPEN, Timed};
+use stack::Stack;
 use std::collections::BTreeMap;
 
 /// What the keys hold.
@@ -53,19 +62,23 @@ pub enum Object {
     Counter,
     List,
     Queue,
+    Stack,
+    PriorityQueue,
     Mutex,
     /// By element where nobody reads a whole set, else whole.
     Set,
 }
 
 impl Object {
-    pub const ALL: [Object; 8] = [
+    pub const ALL: [Object; 10] = [
         Object::Auto,
         Object::Register,
         Object::CasRegister,
         Object::Counter,
         Object::List,
         Object::Queue,
+        Object::Stack,
+        Object::PriorityQueue,
         Object::Mutex,
         Object::Set,
     ];
@@ -79,6 +92,8 @@ impl Object {
             Object::Counter => "counter",
             Object::List => "list",
             Object::Queue => "queue",
+            Object::Stack => "stack",
+            Object::PriorityQueue => "priority-queue",
             Object::Mutex => "mutex",
             Object::Set => "set",
         }
@@ -87,12 +102,15 @@ impl Object {
     /// The object whose calls a history has; `None` where the calls fit no object or several.
     pub fn guess(history: &History) -> Option<Object> {
         let has = |names: &[&str]| history.ops().any(|op| names.contains(&op.f()));
+        let polls = has(&["poll"]);
         let found: Vec<Object> = [
             (Object::CasRegister, has(&["cas", "write"])),
             (Object::List, has(&["append"])),
             (Object::Queue, has(&["enqueue", "dequeue"])),
+            (Object::Stack, has(&["push", "pop"])),
+            (Object::PriorityQueue, polls),
             (Object::Mutex, has(&["acquire", "release"])),
-            (if sums(history) { Object::Counter } else { Object::Set }, has(&["add", "remove"])),
+            (if sums(history) { Object::Counter } else { Object::Set }, has(&["add", "remove"]) && !polls),
         ]
         .into_iter()
         .filter_map(|(object, there)| there.then_some(object))
@@ -152,6 +170,8 @@ impl Checker for Linearizable {
             Some(Object::Counter) => judge(&Plain(Counter), history, budget),
             Some(Object::List) => judge(&Plain(List), history, budget),
             Some(Object::Queue) => judge(&Plain(Queue), history, budget),
+            Some(Object::Stack) => judge(&Plain(Stack), history, budget),
+            Some(Object::PriorityQueue) => judge(&Plain(PriorityQueue), history, budget),
             Some(Object::Mutex) => judge(&Plain(Mutex), history, budget),
             Some(Object::Set) if history.ops().any(|op| op.f() == "read") => {
                 judge(&Plain(WholeSet), history, budget)

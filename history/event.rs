@@ -259,10 +259,17 @@ impl Call {
         Ok(match self {
             Call::Read(_) | Call::Dequeue(_) | Call::Generate => Reply::Read(value),
             Call::Txn(_) => Reply::Txn(micro_ops(&value)?),
+            Call::Other { f, .. } if takes(f) => Reply::Read(value),
             Call::Other { value: asked, .. } if *asked != value => Reply::Read(value),
             _ => Reply::Done,
         })
     }
+}
+
+/// Has no argument and answers with what it took, nil if there was nothing: `dequeue`, a stack's `pop`, a priority
+/// queue's `poll`.
+pub fn takes(f: &str) -> bool {
+    matches!(f, "dequeue" | "pop" | "poll")
 }
 
 /// `[["r",1,null],["append",2,3]]`, in strings or keywords.

@@ -10,7 +10,7 @@
 //! leaves: everything before it is read and the record is marked truncated. Unknown fields are ignored.
 //! The writer formats by hand because it sits on the recording path; the reader is serde.
 
-use crate::event::{Call, Error, Event, NodeId, Outcome, Process, Reply, micro_ops_value};
+use crate::event::{Call, Error, Event, NodeId, Outcome, Process, Reply, micro_ops_value, takes};
 use crate::record::{Builder, Completeness, History, Malformed};
 use crate::value::{Value, write_int};
 use serde::{Deserialize, Serialize};
@@ -438,7 +438,8 @@ impl Reader<'_> {
     /// The call an `ok` line answers: for a read its value is the reply, not an argument.
     fn answered(&self, f: &str, key: &Value, value: &Value) -> Result<Call, String> {
         match f {
-            "read" | "dequeue" | "generate" => Call::from_parts(f, key.clone(), Value::Null),
+            "read" | "generate" => Call::from_parts(f, key.clone(), Value::Null),
+            f if takes(f) => Call::from_parts(f, key.clone(), Value::Null),
             _ => Call::from_parts(f, key.clone(), value.clone()),
         }
     }

@@ -13,10 +13,10 @@
 //! ```
 //!
 //! Where a beginning and an end share a column, the beginning comes first: the two ops are concurrent.
-//! The words: `read write cas cas! add remove append enqueue dequeue acquire release generate`, each followed by
-//! its key (`-` for none) and value. Not a storage format: see [`crate::jsonl`].
+//! The words: `read write cas cas! add remove append enqueue dequeue push pop poll acquire release generate`, each
+//! followed by its key (`-` for none) and value. Not a storage format: see [`crate::jsonl`].
 
-use crate::event::{Call, Error, Event, Outcome, Process, Reply};
+use crate::event::{Call, Error, Event, Outcome, Process, Reply, takes};
 use crate::record::{Builder, History};
 use crate::value::Value;
 
@@ -114,11 +114,12 @@ fn call(f: &str, rest: &[String]) -> Result<(Call, Reply), String> {
     let values: Vec<Value> = rest.iter().skip(1).map(|w| value(w)).collect();
     let first = values.first().cloned().unwrap_or_default();
     Ok(match f {
-        "read" | "dequeue" => (Call::from_parts(f, key, Value::Null)?, Reply::Read(first)),
+        "read" => (Call::from_parts(f, key, Value::Null)?, Reply::Read(first)),
+        f if takes(f) => (Call::from_parts(f, key, Value::Null)?, Reply::Read(first)),
         "generate" => (Call::Generate, Reply::Read(first)),
         "cas" => (Call::from_parts(f, key, Value::List(values))?, Reply::Done),
         "cas!" => (Call::from_parts("cas", key, Value::List(values))?, Reply::Mismatch),
-        "write" | "add" | "remove" | "append" | "enqueue" | "acquire" | "release" => {
+        "write" | "add" | "remove" | "append" | "enqueue" | "push" | "acquire" | "release" => {
             (Call::from_parts(f, key, first)?, Reply::Done)
         }
         // Anything else: `word key argument reply`.

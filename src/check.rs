@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What `--spec` takes, and the object each is judged as.
-pub const SPECS: [&str; 7] = ["register", "cas-register", "set", "counter", "list", "queue", "lock"];
+pub const SPECS: [&str; 9] =
+    ["register", "cas-register", "set", "counter", "list", "queue", "stack", "priority-queue", "lock"];
 
 pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     known_spec(&args.spec)?;
@@ -131,6 +132,8 @@ fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
         "counter" => vec![linearizable(Object::Counter), Box::new(checkers::counter::Counter)],
         "list" => vec![linearizable(Object::List), Box::new(checkers::list::List)],
         "queue" => vec![linearizable(Object::Queue)],
+        "stack" => vec![linearizable(Object::Stack)],
+        "priority-queue" => vec![linearizable(Object::PriorityQueue)],
         _ => vec![Box::new(checkers::lock::Lock)],
     }
 }
@@ -152,6 +155,8 @@ fn detect(history: &History) -> Result<&'static str, String> {
     let spec = match () {
         () if has("acquire") || has("release") => "lock",
         () if has("enqueue") || has("dequeue") => "queue",
+        () if has("push") || has("pop") => "stack",
+        () if has("poll") => "priority-queue",
         () if has("append") => "list",
         () if has("add") && (lists || has("remove")) => "set",
         () if has("add") => "counter",

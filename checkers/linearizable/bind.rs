@@ -9,6 +9,7 @@ use super::levels;
 use super::objects::*;
 use super::spec::{Spec, Timed};
 use history::{Call, History, Op, OutcomeKind, ReplyId, Value, ValueId};
+use std::collections::VecDeque;
 
 /// A call and, for an ok op, its reply.
 pub type Taken<S> = (<S as Spec>::Call, Option<<S as Spec>::Reply>);
@@ -61,15 +62,15 @@ pub trait Bind: Decide {
     }
 }
 
-fn unknown<T>(op: &Op<'_>, noun: &str) -> Result<T, String> {
+pub(super) fn unknown<T>(op: &Op<'_>, noun: &str) -> Result<T, String> {
     Err(format!("a {noun} has no call {:?} (op #{})", op.f(), op.id.0))
 }
 
-fn done_or<R>(op: &Op<'_>, reply: R) -> Option<R> {
+pub(super) fn done_or<R>(op: &Op<'_>, reply: R) -> Option<R> {
     op.is_ok().then_some(reply)
 }
 
-fn show_all(ids: &[ValueId], history: &History) -> String {
+pub(super) fn show_all(ids: &[ValueId], history: &History) -> String {
     let shown: Vec<String> = ids.iter().take(12).map(|v| history.value(*v).to_string()).collect();
     let more = if ids.len() > 12 { format!(" … {} in all", ids.len()) } else { String::new() };
     format!("[{}{more}]", shown.join(" "))
@@ -325,8 +326,6 @@ impl Bind for WholeSet {
     }
 }
 
-impl Decide for Queue {}
-
 impl Bind for Queue {
     const NOUN: &'static str = "queue";
 
@@ -341,17 +340,38 @@ impl Bind for Queue {
                     op.read().map(|v| if v.is_null() { QueueReply::Empty } else { QueueReply::Took(v) });
                 (QueueCall::Dequeue, reply)
             }
+            "drain" => {
+                let id = op.id.0;
+                return Err(format!(
+                    "op #{id}: a drain takes several elements in one call, which no single instant explains; record \
+                     each of its dequeues as a call of its own"
+                ));
+            }
             _ => return unknown(op, Self::NOUN),
         }))
     }
 
-    fn show(&self, state: &Vec<ValueId>, history: &History) -> String {
-        show_all(state, history)
+    fn claim(&self, ops: &[Timed<Self>], bad: usize, story: &Story<'_>) -> Option<Claim<Self>> {
+        super::collection_tales::from_nowhere(ops, bad, story)
     }
 
-    fn refusal(&self, state: &Vec<ValueId>, op: &Timed<Self>, history: &History) -> String {
+    fn tell(
+        &self,
+        ops: &[Timed<Self>],
+        core: &[usize],
+        story: &Story<'_>,
+    ) -> Option<(&'static str, Vec<String>)> {
+        super::collection_tales::tell(self, ops, core, story)
+    }
+
+    fn show(&self, state: &VecDeque<ValueId>, history: &History) -> String {
+        let first: Vec<ValueId> = state.iter().copied().collect();
+        show_all(&first, history)
+    }
+
+    fn refusal(&self, state: &VecDeque<ValueId>, op: &Timed<Self>, history: &History) -> String {
         let head = state
-            .first()
+            .front()
             .map_or("the queue is empty".into(), |v| format!("the head is {}", history.value(*v)));
         match op.reply {
             Some(QueueReply::Took(v)) => format!("needs {}, {head}", history.value(v)),

@@ -36,6 +36,11 @@ pub trait Decide: Spec + Sized {
         None
     }
 
+    /// What [`preprocess::needed`] keeps, where the object knows a way that does not compare classes pairwise.
+    fn needed(&self, ops: &[Timed<Self>]) -> Vec<usize> {
+        preprocess::needed(self, ops)
+    }
+
     /// A contradiction that a cheap sweep can see. `None` proves nothing. Asked before the search, which needs long
     /// to exhaust what one glance refutes.
     fn screen(&self, ops: &[Timed<Self>]) -> Option<Refuted<Self>> {
@@ -212,7 +217,7 @@ impl<S: Spec> Tried<'_, S> {
 
 /// The same after leaving out what cannot matter.
 pub fn decide_needed<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
-    let keep = preprocess::needed(spec, ops);
+    let keep = spec.needed(ops);
     if keep.len() == ops.len() {
         return decide(spec, ops, limits);
     }

@@ -5,6 +5,7 @@
 
 use super::spec::{Spec, Timed};
 use history::ValueId;
+use std::collections::VecDeque;
 
 /// Read, write, compare-and-set. Holds `init` (nil) until written.
 #[derive(Clone, Copy, Debug)]
@@ -311,30 +312,35 @@ pub enum QueueReply {
 impl Spec for Queue {
     type Call = QueueCall;
     type Reply = QueueReply;
-    type State = Vec<ValueId>;
+    type State = VecDeque<ValueId>;
 
-    fn init(&self) -> Vec<ValueId> {
-        Vec::new()
+    fn init(&self) -> VecDeque<ValueId> {
+        VecDeque::new()
     }
 
-    fn weight(&self, s: &Vec<ValueId>) -> usize {
-        size_of_val(s.as_slice())
+    fn weight(&self, s: &VecDeque<ValueId>) -> usize {
+        size_of::<ValueId>() * s.len()
     }
 
-    fn step(&self, s: &Vec<ValueId>, call: &QueueCall, reply: Option<&QueueReply>) -> Option<Vec<ValueId>> {
+    fn step(
+        &self,
+        s: &VecDeque<ValueId>,
+        call: &QueueCall,
+        reply: Option<&QueueReply>,
+    ) -> Option<VecDeque<ValueId>> {
         let mut next = s.clone();
-        let said = match (call, s.first()) {
-            (QueueCall::Enqueue(v), _) => {
-                next.push(*v);
+        self.apply(&mut next, call, reply).then_some(next)
+    }
+
+    fn apply(&self, s: &mut VecDeque<ValueId>, call: &QueueCall, reply: Option<&QueueReply>) -> bool {
+        let said = match call {
+            QueueCall::Enqueue(v) => {
+                s.push_back(*v);
                 QueueReply::Done
             }
-            (QueueCall::Dequeue, Some(v)) => {
-                next.remove(0);
-                QueueReply::Took(*v)
-            }
-            (QueueCall::Dequeue, None) => QueueReply::Empty,
+            QueueCall::Dequeue => s.pop_front().map_or(QueueReply::Empty, QueueReply::Took),
         };
-        reply.is_none_or(|r| *r == said).then_some(next)
+        reply.is_none_or(|r| *r == said)
     }
 
     fn idle(&self, _: &QueueCall, reply: &QueueReply) -> bool {

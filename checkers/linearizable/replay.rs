@@ -30,7 +30,9 @@ pub fn replay<S: Spec>(spec: &S, ops: &[Timed<S>], order: &[usize]) -> Result<()
             return Err(Flaw::RealTime(i));
         }
         latest = latest.max(op.inv);
-        state = spec.step(&state, &op.call, op.reply.as_ref()).ok_or(Flaw::Refused(i))?;
+        if !spec.apply(&mut state, &op.call, op.reply.as_ref()) {
+            return Err(Flaw::Refused(i));
+        }
     }
     match (0..ops.len()).find(|&i| !seen[i] && ops[i].is_ok()) {
         Some(i) => Err(Flaw::Missing(i)),

@@ -62,6 +62,18 @@ pub trait Spec: Sync {
     /// The state after `call` if it may be answered with `reply` in state `s`; with `None` the reply is unknown.
     fn step(&self, s: &Self::State, call: &Self::Call, reply: Option<&Self::Reply>) -> Option<Self::State>;
 
+    /// The same step in place, for objects whose states are dear to copy. `false`: refused, and the state is no longer
+    /// to be used.
+    fn apply(&self, s: &mut Self::State, call: &Self::Call, reply: Option<&Self::Reply>) -> bool {
+        match self.step(s, call, reply) {
+            Some(next) => {
+                *s = next;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// The independent sub-object that this call touches, where the object is a product of such.
     fn key(&self, call: &Self::Call) -> Option<u64> {
         let _ = call;
