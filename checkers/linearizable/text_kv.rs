@@ -6,11 +6,12 @@
 //! | `write` (put) | a text | done |
 //! | `append` | a text | done |
 //!
-//! One text a key, empty at first. Where no part that was put or appended is the beginning of another (so each
-//! comes once), a read tells which parts it is made of and thereby the order of the appends since the last put. Each
-//! state that was read is then a value produced once: a put writes it, an append is a compare-and-set from the state
-//! before it, and `register.rs` decides in O(total size of the reads + n log n). Appends that no read shows can only
-//! stand at the end of what one put began; they are fitted in there.
+//! One text a key, empty at first. Where no part is put twice, appended twice or the beginning of another, a read
+//! tells which parts it is made of and thereby the order of the appends since the last put. Each state that was read
+//! is then a value produced once: a put writes it, an append is a compare-and-set from the state before it, and
+//! `register.rs` decides in O(total size of the reads + n log n). Appends that no read shows can only stand at the end
+//! of what one put began; they are fitted in there. A read that begins with a part both put and appended is taken
+//! to begin with the put: an order found so is an order, a contradiction is not believed.
 //! Everything else needs the search.
 
 use super::bind::{Bind, Taken, done_or, unknown};
@@ -22,7 +23,7 @@ use super::register;
 use super::spec::{Spec, Timed};
 use super::story::capital;
 use history::{History, Op, OutcomeKind, ReplyId, Value, ValueId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,9 +95,10 @@ impl Decide for Text {
         let mut parts = Parts::of(ops)?;
         match parts.decide()? {
             Ok(order) => Some(Ok(order)),
+            Err(_) if parts.guessed => None,
             Err(core) => {
                 let (core, reduced) = parts.reduced(&core);
-                refutes(self, &reduced).then(|| Err(Refuted { core, reduced: Some(reduced) }))
+                refutes(self, &reduced).then_some(Err(Refuted { core, reduced: Some(reduced) }))
             }
         }
     }
@@ -105,13 +107,18 @@ impl Decide for Text {
 /// The parts that texts are made of, and what the reads say about them.
 struct Parts<'a> {
     ops: &'a Ops,
-    /// Parts with their producers, sorted; none is the beginning of another.
-    known: Vec<(&'a str, usize)>,
+    /// Parts with who put and who appended them, sorted; none is the beginning of another.
+    known: Vec<(&'a str, [Option<usize>; 2])>,
+    /// Some read begins with a part that was both put and appended.
+    guessed: bool,
     /// The producers of the parts of each read.
     reads: Map<usize, Vec<usize>>,
     /// Of each part that a read shows: the part before it (`None`: it came first), and that read.
     before: Map<usize, (Option<usize>, usize)>,
 }
+
+const PUT: usize = 0;
+const APPEND: usize = 1;
 
 type Found<T> = Result<T, Vec<usize>>;
 
@@ -122,26 +129,39 @@ impl<'a> Parts<'a> {
         if ops.iter().any(strange) {
             return None;
         }
-        let mut known: Vec<(&str, usize)> =
-            ops.iter().enumerate().filter_map(|(i, op)| Some((part(op)?.as_ref(), i))).collect();
-        known.sort_unstable();
+        let mut known: BTreeMap<&str, [Option<usize>; 2]> = BTreeMap::new();
+        for (i, op) in ops.iter().enumerate() {
+            let Some(text) = part(op) else { continue };
+            let kind = if is_put(op) { PUT } else { APPEND };
+            if known.entry(text).or_default()[kind].replace(i).is_some() {
+                return None;
+            }
+        }
+        let known: Vec<_> = known.into_iter().collect();
         // Whatever begins with a part follows it at once in the sorted list.
         if known.first().is_some_and(|k| k.0.is_empty())
             || known.windows(2).any(|w| w[1].0.starts_with(w[0].0))
         {
             return None;
         }
-        Some(Parts { ops, known, reads: Map::default(), before: Map::default() })
+        Some(Parts { ops, known, guessed: false, reads: Map::default(), before: Map::default() })
     }
 
+    /// Who made the parts of a text: the first may have been put, the others were appended if anybody did.
     fn parse(&self, mut text: &str) -> Option<Vec<usize>> {
         let mut made_of = Vec::new();
         while !text.is_empty() {
             let at = self.known.partition_point(|k| k.0 <= text).checked_sub(1)?;
-            text = text.strip_prefix(self.known[at].0)?;
-            made_of.push(self.known[at].1);
+            let (part, [put, append]) = self.known[at];
+            text = text.strip_prefix(part)?;
+            made_of.push(if made_of.is_empty() { put.or(append) } else { append.or(put) }?);
         }
         Some(made_of)
+    }
+
+    fn ambiguous(&self, part: &str) -> bool {
+        let at = self.known.binary_search_by(|k| k.0.cmp(part));
+        at.is_ok_and(|at| self.known[at].1.iter().all(Option::is_some))
     }
 
     /// Takes in the reads by completion; each must go with those before it.
@@ -151,6 +171,8 @@ impl<'a> Parts<'a> {
         for read in reads {
             let text = seen(&self.ops[read]).cloned().unwrap_or_default();
             let made_of = self.parse(&text).ok_or_else(|| vec![read])?;
+            let first = made_of.first().and_then(|p| part(&self.ops[*p]));
+            self.guessed |= first.is_some_and(|text| self.ambiguous(text));
             for (at, p) in made_of.iter().copied().enumerate() {
                 let before = at.checked_sub(1).map(|b| made_of[b]);
                 if is_put(&self.ops[p]) && before.is_some() {
