@@ -81,7 +81,8 @@ pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     })
 }
 
-fn known_spec(spec: &str) -> Result<(), Failure> {
+/// `auto` or one of [`SPECS`], with its parameter if it takes one.
+pub fn known_spec(spec: &str) -> Result<(), Failure> {
     let name = spec.split(':').next().unwrap_or(spec);
     match spec == "auto" || SPECS.contains(&name) {
         true if name != spec => linearizable::Object::named(spec).map(drop).map_err(Failure::usage),

@@ -156,7 +156,9 @@ pub struct CheckArgs {
     /// History files or run directories
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// What the object is: register, cas-register, set, counter, list, lock, queue; auto looks at the calls
+    /// What the object is: register, cas-register, multi-register[:INITIAL], max-register, set, counter, list, kv,
+    /// lock, reentrant-lock[:MOST], fenced-lock, semaphore[:PERMITS], queue, versioned-kv, unique-ids; auto looks at
+    /// the calls
     #[arg(long, default_value = "auto")]
     pub spec: String,
     #[command(flatten)]
