@@ -348,7 +348,9 @@ fn differential<S: Decide>(name: &str, world: &World<S>, rounds: u32, decides: u
         assert!(truth || lies > 0, "an honest run is valid: {ops:?}");
     }
     let percent = |x: u32| x as f64 * 100.0 / rounds as f64;
-    assert!(percent(invalid) >= 30.0 && percent(invalid) <= 90.0, "{name}: {} % invalid", percent(invalid));
+    // A narrower interval is no lie about an id, so fewer of those runs are wrong.
+    let least = if name == "unique-ids" { 25.0 } else { 30.0 };
+    assert!(percent(invalid) >= least && percent(invalid) <= 90.0, "{name}: {} % invalid", percent(invalid));
     assert!(percent(with_info) >= 30.0, "{name}: {} % with info", percent(with_info));
     assert!(percent(answered) >= decides as f64, "{name}: the decider answered {} %", percent(answered));
 }
@@ -461,7 +463,7 @@ fn unique_ids() -> World<UniqueIds> {
                 return Some(id);
             }
         },
-        lie: |rng, op| op.reply = Some(v(1 + rng.below(2) as u32)),
+        lie: |rng, op| op.reply = Some(v(1 + rng.below(4) as u32)),
     }
 }
 
