@@ -9,25 +9,34 @@ pub mod bounds;
 pub mod collection_tales;
 pub mod collections;
 pub mod dfs;
+pub mod element;
 pub mod engine;
 pub mod explain;
 pub mod families;
 pub mod families_collections;
+pub mod fenced;
 pub mod frontier;
 pub mod hash;
+pub mod holds;
+pub mod increments;
 pub mod lazy;
 pub mod levels;
+pub mod max_register;
 pub mod memo;
+pub mod multi_register;
+pub mod mutex;
 pub mod objects;
 pub mod oracle;
 pub mod peel;
 pub mod preprocess;
 pub mod priority_queue;
 pub mod queue;
+pub mod reentrant;
 pub mod reference;
 pub mod register;
 pub mod replay;
 pub mod screen;
+pub mod semaphore;
 pub mod shrink;
 pub mod spec;
 pub mod stack;
@@ -35,6 +44,9 @@ pub mod stale;
 pub mod story;
 pub mod table;
 pub mod tales;
+pub mod text_kv;
+pub mod unique_ids;
+pub mod versioned;
 pub mod weaker;
 
 use crate::verdict::{Counterexample, Findings, Model, Reason, Verdict, Why, Witness};
@@ -43,13 +55,21 @@ use bind::Bind;
 use dfs::Limits;
 use engine::Answer;
 use explain::{Part, explain};
+use fenced::FencedLock;
 use history::{History, Op, OpId, Value, ValueId};
+use max_register::MaxRegister;
+use multi_register::MultiRegister;
 use objects::{Counter, Element, List, Mutex, Queue, Register, WholeSet};
 use priority_queue::PriorityQueue;
 use rayon::prelude::*;
+use reentrant::ReentrantLock;
+use semaphore::Semaphore;
 use spec::{OPEN, Timed};
 use stack::Stack;
 use std::collections::BTreeMap;
+use text_kv::Text;
+use unique_ids::UniqueIds;
+use versioned::VersionedKv;
 
 /// What the keys hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +87,22 @@ pub enum Object {
     Mutex,
     /// By element where nobody reads a whole set, else whole.
     Set,
+    /// Several registers in one call; all hold this number at first, nil if there is none.
+    MultiRegister(Option<i64>),
+    MaxRegister,
+    /// How often one owner may acquire; `None`: any number of times.
+    ReentrantLock(Option<u32>),
+    FencedLock,
+    /// How many permits there are.
+    Semaphore(u32),
+    VersionedKv,
+    UniqueIds,
+    /// A text that is put, appended to and read, by key.
+    Kv,
 }
 
 impl Object {
-    pub const ALL: [Object; 10] = [
+    pub const ALL: [Object; 18] = [
         Object::Auto,
         Object::Register,
         Object::CasRegister,
@@ -81,6 +113,14 @@ impl Object {
         Object::PriorityQueue,
         Object::Mutex,
         Object::Set,
+        Object::MultiRegister(None),
+        Object::MaxRegister,
+        Object::ReentrantLock(None),
+        Object::FencedLock,
+        Object::Semaphore(1),
+        Object::VersionedKv,
+        Object::UniqueIds,
+        Object::Kv,
     ];
 
     /// The flag's word.
@@ -96,7 +136,40 @@ impl Object {
             Object::PriorityQueue => "priority-queue",
             Object::Mutex => "mutex",
             Object::Set => "set",
+            Object::MultiRegister(_) => "multi-register",
+            Object::MaxRegister => "max-register",
+            Object::ReentrantLock(_) => "reentrant-lock",
+            Object::FencedLock => "fenced-lock",
+            Object::Semaphore(_) => "semaphore",
+            Object::VersionedKv => "versioned-kv",
+            Object::UniqueIds => "unique-ids",
+            Object::Kv => "kv",
         }
+    }
+
+    /// From the flag's word, with its parameter behind a colon where it takes one: `semaphore:3` (permits, 1 unless
+    /// said), `reentrant-lock:2` (acquires of one owner, unbounded unless said), `multi-register:0` (the number that
+    /// registers hold at first, nil unless said). The error says what was expected.
+    pub fn named(text: &str) -> Result<Object, String> {
+        let (name, parameter) = match text.split_once(':') {
+            Some((name, parameter)) => (name, Some(parameter)),
+            None => (text, None),
+        };
+        let object = Object::ALL.into_iter().find(|o| o.name() == name);
+        let object = object.ok_or_else(|| format!("there is no object {name:?}"))?;
+        let Some(parameter) = parameter else { return Ok(object) };
+        let count = || match parameter.parse() {
+            Ok(n @ 1..) => Ok(n),
+            _ => Err(format!("{name} takes a whole number from 1, not {parameter:?}")),
+        };
+        Ok(match object {
+            Object::Semaphore(_) => Object::Semaphore(count()?),
+            Object::ReentrantLock(_) => Object::ReentrantLock(Some(count()?)),
+            Object::MultiRegister(_) => Object::MultiRegister(Some(
+                parameter.parse().map_err(|_| format!("{name} takes a whole number, not {parameter:?}"))?,
+            )),
+            _ => return Err(format!("{name} takes no parameter")),
+        })
     }
 
     /// The object whose calls a history has; `None` where the calls fit no object or several.
@@ -177,6 +250,17 @@ impl Checker for Linearizable {
                 judge(&Plain(WholeSet), history, budget)
             }
             Some(Object::Set) => judge(&ByElement, history, budget),
+            Some(Object::MultiRegister(init)) => {
+                let init = init.map_or(Value::Null, Value::Int);
+                judge(&Tied(MultiRegister::of(history, &init)), history, budget)
+            }
+            Some(Object::MaxRegister) => judge(&Plain(MaxRegister), history, budget),
+            Some(Object::ReentrantLock(most)) => judge(&Plain(ReentrantLock { most }), history, budget),
+            Some(Object::FencedLock) => judge(&Plain(FencedLock), history, budget),
+            Some(Object::Semaphore(permits)) => judge(&Plain(Semaphore { permits }), history, budget),
+            Some(Object::VersionedKv) => judge(&ByEntry(versioned::Keys::of(history)), history, budget),
+            Some(Object::UniqueIds) => judge(&Plain(UniqueIds), history, budget),
+            Some(Object::Kv) => judge(&Plain(Text), history, budget),
             Some(Object::Auto) | None => {
                 let says = "the calls of this history fit no single object; name one";
                 let verdict = match history.is_empty() {
@@ -196,6 +280,14 @@ trait Split: Sync {
     /// The partition of an op.
     fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
         (op.key(), ValueId::NULL)
+    }
+    /// What a partition is called.
+    fn name(&self, part: (ValueId, ValueId), history: &History) -> Value {
+        match (history.value(part.0), history.value(part.1)) {
+            (key, Value::Null) => key,
+            (Value::Null, element) => element,
+            (key, element) => Value::text(&format!("{}[{}]", key.to_plain(), element.to_plain())),
+        }
     }
 }
 
@@ -218,6 +310,38 @@ impl Split for ByElement {
     }
     fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
         (op.key(), op.arg())
+    }
+}
+
+/// Registers that calls tie together: those that no call ties are independent.
+struct Tied(MultiRegister);
+
+impl Split for Tied {
+    type Object = MultiRegister;
+    fn object(&self) -> &MultiRegister {
+        &self.0
+    }
+    fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
+        (ValueId(self.0.part(op.id)), ValueId::NULL)
+    }
+    fn name(&self, part: (ValueId, ValueId), _: &History) -> Value {
+        self.0.called(part.0.0)
+    }
+}
+
+/// A store of versioned entries, by the key that a call names wherever it does.
+struct ByEntry(versioned::Keys);
+
+impl Split for ByEntry {
+    type Object = VersionedKv;
+    fn object(&self) -> &VersionedKv {
+        &VersionedKv
+    }
+    fn part(&self, op: &Op<'_>) -> (ValueId, ValueId) {
+        (ValueId(self.0.number(op)), ValueId::NULL)
+    }
+    fn name(&self, part: (ValueId, ValueId), _: &History) -> Value {
+        self.0.name(part.0.0)
     }
 }
 
@@ -266,11 +390,7 @@ fn parts<P: Split>(split: &P, history: &History) -> Result<Vec<Part<P::Object>>,
         let res = if reply.is_some() { op.res() } else { OPEN };
         let id = split.part(&op);
         let slot = *at.entry(id).or_insert_with(|| {
-            let key = match (history.value(id.0), history.value(id.1)) {
-                (key, Value::Null) => key,
-                (Value::Null, element) => element,
-                (key, element) => Value::text(&format!("{}[{}]", key.to_plain(), element.to_plain())),
-            };
+            let key = split.name(id, history);
             parts.push(Part { key, ops: Vec::new(), ids: Vec::new() });
             parts.len() - 1
         });

@@ -261,6 +261,14 @@ impl Call {
             Call::Txn(_) => Reply::Txn(micro_ops(&value)?),
             Call::Other { f, .. } if takes(f) => Reply::Read(value),
             Call::Other { value: asked, .. } if *asked != value => Reply::Read(value),
+            // A fencing token.
+            Call::Acquire(_) if !value.is_null() => Reply::Read(value),
+            // Whether the element was there: other values are the element come back.
+            Call::Add(_, asked) | Call::Remove(_, asked)
+                if matches!(value, Value::Bool(_)) && *asked != value =>
+            {
+                Reply::Read(value)
+            }
             _ => Reply::Done,
         })
     }

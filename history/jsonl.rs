@@ -420,7 +420,13 @@ impl Reader<'_> {
         let (call, outcome) = match kind {
             "ok" => {
                 let call = self.answered(f, &key, &value).map_err(bad)?;
-                let reply = call.reply(value).map_err(bad)?;
+                let reply = match call {
+                    // Whether a value is a reply or the argument come back shows only beside the invocation.
+                    Call::Other { .. } | Call::Add(..) | Call::Remove(..) => {
+                        self.builder.open_call(process).as_ref().unwrap_or(&call).reply(value).map_err(bad)?
+                    }
+                    _ => call.reply(value).map_err(bad)?,
+                };
                 (call, Outcome::Ok(reply))
             }
             "fail" => {

@@ -477,6 +477,11 @@ impl Builder {
         Ok(id)
     }
 
+    /// What a process has asked and not yet been answered.
+    pub fn open_call(&self, process: Process) -> Option<Call> {
+        self.open.get(&process).map(|(id, _)| self.history.op(OpId(*id)).call())
+    }
+
     /// Takes the next event. `line` is where the reader found it (1-based; used in errors only).
     pub fn push(&mut self, event: &Event, line: u64) -> Result<(), Malformed> {
         self.advance(event.time())?;

@@ -10,13 +10,17 @@
 //! p3 write x 3                  |--x   failed: certainly did not happen
 //! p4 read x nil   @n2     |---|        that client is bound to n2
 //! p5 read s [1 2]              |---|
+//! p6 add s 1 false    |---|            answered: it was not there before
+//! p7 acquire m 33       |---|          answered: fencing token 33
+//! p8 txn - [r x 1] [w y 2]  |---|      what it read and wrote
 //! ```
 //!
 //! Where a beginning and an end share a column, the beginning comes first: the two ops are concurrent.
-//! The words: `read write cas cas! add remove append enqueue dequeue push pop poll acquire release generate`, each
-//! followed by its key (`-` for none) and value. Not a storage format: see [`crate::jsonl`].
+//! The words: `read write cas cas! add remove append enqueue dequeue push pop poll acquire release generate txn`, each
+//! followed by its key (`-` for none) and value; any other word by key, argument and reply. Not a storage format: see
+//! [`crate::jsonl`].
 
-use crate::event::{Call, Error, Event, Outcome, Process, Reply, takes};
+use crate::event::{Call, Error, Event, MicroOp, Outcome, Process, Reply, micro_ops, takes};
 use crate::record::{Builder, History};
 use crate::value::Value;
 
@@ -95,13 +99,15 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// `nil`, `empty`, an integer, `[1 2]`, or a bare word.
+/// `nil`, `empty`, `true`, `false`, an integer, `[1 2]`, or a bare word.
 pub fn value(word: &str) -> Value {
     if let Some(inner) = word.strip_prefix('[').and_then(|w| w.strip_suffix(']')) {
         return Value::List(words(inner).iter().map(|w| value(w)).collect());
     }
     match word {
         "nil" | "empty" => Value::Null,
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
         w => w.parse().map(Value::Int).unwrap_or_else(|_| Value::text(w)),
     }
 }
@@ -119,8 +125,21 @@ fn call(f: &str, rest: &[String]) -> Result<(Call, Reply), String> {
         "generate" => (Call::Generate, Reply::Read(first)),
         "cas" => (Call::from_parts(f, key, Value::List(values))?, Reply::Done),
         "cas!" => (Call::from_parts("cas", key, Value::List(values))?, Reply::Mismatch),
+        "acquire" if !first.is_null() => (Call::Acquire(key), Reply::Read(first)),
+        "add" | "remove" if values.len() > 1 => {
+            let call = Call::from_parts(f, key, first)?;
+            (call, Reply::Read(values[1].clone()))
+        }
         "write" | "add" | "remove" | "append" | "enqueue" | "push" | "acquire" | "release" => {
             (Call::from_parts(f, key, first)?, Reply::Done)
+        }
+        "txn" => {
+            let steps = micro_ops(&Value::List(values))?;
+            let asked = steps.iter().cloned().map(|step| match step {
+                MicroOp::Read(k, _) => MicroOp::Read(k, Value::Null),
+                other => other,
+            });
+            (Call::Txn(asked.collect()), Reply::Txn(steps))
         }
         // Anything else: `word key argument reply`.
         other => {

@@ -15,8 +15,25 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What `--spec` takes, and the object each is judged as.
-pub const SPECS: [&str; 9] =
-    ["register", "cas-register", "set", "counter", "list", "queue", "stack", "priority-queue", "lock"];
+pub const SPECS: [&str; 17] = [
+    "register",
+    "cas-register",
+    "set",
+    "counter",
+    "list",
+    "queue",
+    "stack",
+    "priority-queue",
+    "lock",
+    "multi-register",
+    "max-register",
+    "reentrant-lock",
+    "fenced-lock",
+    "semaphore",
+    "versioned-kv",
+    "unique-ids",
+    "kv",
+];
 
 pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     known_spec(&args.spec)?;
@@ -66,8 +83,11 @@ pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     })
 }
 
-fn known_spec(spec: &str) -> Result<(), Failure> {
-    match spec == "auto" || SPECS.contains(&spec) {
+/// `auto` or one of [`SPECS`], with its parameter if it takes one.
+pub fn known_spec(spec: &str) -> Result<(), Failure> {
+    let name = spec.split(':').next().unwrap_or(spec);
+    match spec == "auto" || SPECS.contains(&name) {
+        true if name != spec => linearizable::Object::named(spec).map(drop).map_err(Failure::usage),
         true => Ok(()),
         false => Err(crate::campaign::unknown("spec", spec, SPECS.into_iter().chain(["auto"]))),
     }
@@ -134,7 +154,9 @@ fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
         "queue" => vec![linearizable(Object::Queue)],
         "stack" => vec![linearizable(Object::Stack)],
         "priority-queue" => vec![linearizable(Object::PriorityQueue)],
-        _ => vec![Box::new(checkers::lock::Lock)],
+        "lock" => vec![Box::new(checkers::lock::Lock)],
+        // Named as the object is; `known_spec` has seen to the rest.
+        other => Object::named(other).map(linearizable).into_iter().collect(),
     }
 }
 
@@ -157,6 +179,8 @@ fn detect(history: &History) -> Result<&'static str, String> {
         () if has("enqueue") || has("dequeue") => "queue",
         () if has("push") || has("pop") => "stack",
         () if has("poll") => "priority-queue",
+        () if has("generate") => "unique-ids",
+        () if has("append") && texts(history) => "kv",
         () if has("append") => "list",
         () if has("add") && (lists || has("remove")) => "set",
         () if has("add") => "counter",
@@ -172,6 +196,11 @@ fn detect(history: &History) -> Result<&'static str, String> {
         }
     };
     Ok(spec)
+}
+
+/// Reads return texts, not lists.
+fn texts(history: &History) -> bool {
+    history.ops().filter_map(|op| op.read()).any(|v| matches!(history.value(v), Value::Text(_)))
 }
 
 fn tell(args: &CheckArgs, input: &Input, spec: &str, judgement: &Judgement) {
@@ -283,6 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn every_spec_has_a_judge() {
+        for spec in SPECS {
+            assert!(known_spec(spec).is_ok() && !object_checkers(spec).is_empty(), "{spec}");
+        }
+        assert!(known_spec("semaphore:3").is_ok() && !object_checkers("semaphore:3").is_empty());
+        for bad in ["semaphore:0", "lock:2", "register:1", "nosuch:1"] {
+            assert!(known_spec(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_calls_say_what_the_object_is() {
         let spec = |text: &str| detect(&history::text::parse(text).unwrap());
         assert_eq!(spec("p0 write x 1 |-|"), Ok("register"));
@@ -291,6 +331,8 @@ mod tests {
         assert_eq!(spec("p0 add c 1 |-|\np1 read c 1 |-|"), Ok("counter"));
         assert_eq!(spec("p0 append l 1 |-|"), Ok("list"));
         assert_eq!(spec("p0 acquire m |-|"), Ok("lock"));
+        assert_eq!(spec("p0 generate - 1 |-|"), Ok("unique-ids"));
+        assert_eq!(spec("p0 append k a |-|\np1 read k a |-|"), Ok("kv"));
         assert!(spec("p0 frobnicate m 1 |-|").unwrap_err().contains("--spec"));
     }
 }

@@ -156,8 +156,7 @@ pub struct CheckArgs {
     /// History files or run directories
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
-    /// What the object is: register, cas-register, set, counter, list, lock, queue, stack,
-    /// priority-queue; auto looks at the calls
+    /// What the object is (register, cas-register, set, queue, lock, … : `schism list specs`); auto looks at the calls
     #[arg(long, default_value = "auto")]
     pub spec: String,
     #[command(flatten)]

@@ -123,7 +123,7 @@ fn needed_spec(core: &History, spec: &str) -> Result<Option<String>, String> {
     let object = if spec == "append" { "list" } else { spec };
     match () {
         () if invalid("auto") => Ok(None),
-        () if check::SPECS.contains(&object) && invalid(object) => Ok(Some(object.into())),
+        () if check::known_spec(object).is_ok() && invalid(object) => Ok(Some(object.into())),
         () => Err(format!(
             "without the header of the run no spec of `check` refutes it (it was judged as {spec})"
         )),

@@ -108,3 +108,30 @@ fn porcupine_logs_are_as_their_table_says() {
     }
     assert!(seen >= 50, "only {seen} logs were judged");
 }
+
+#[test]
+fn knossos_multi_registers_are_as_their_folder_says() {
+    let Some(data) = data() else { return };
+    let path = data.join("lin/knossos/multi-register/good/multi-register.edn");
+    // The file says so itself: x and y are 0 at first.
+    assert_eq!(verdict(&path, "multi-register:0").0, "valid");
+    assert_eq!(verdict(&path, "multi-register").0, "invalid", "a read of 0 that nobody wrote");
+}
+
+#[test]
+fn porcupine_texts_are_as_their_names_say() {
+    let Some(data) = data() else { return };
+    let mut seen = 0;
+    for entry in std::fs::read_dir(data.join("lin/porcupine/kv")).expect("the folder is there").flatten() {
+        let path = entry.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Some((_, label)) = name.rsplit_once('-') else { continue };
+        let wanted = if label == "ok" { "valid" } else { "invalid" };
+        for spec in ["kv", "auto"] {
+            let (found, document) = verdict(&path, spec);
+            assert_eq!(found, wanted, "{name} as {spec}: {}", document["diagnosis"]);
+        }
+        seen += 1;
+    }
+    assert!(seen >= 4, "only {seen} files were judged");
+}

@@ -3,12 +3,12 @@
 //! Failed ops certainly did not happen and are left out at the door. A call that the object does not know is an
 //! error, never silently dropped.
 
-use super::engine::{Decide, Decision, Refuted};
+use super::engine::{Decide, Decision};
 use super::explain::{Claim, Story};
 use super::levels;
 use super::objects::*;
 use super::spec::{Spec, Timed};
-use history::{Call, History, Op, OutcomeKind, ReplyId, Value, ValueId};
+use history::{History, Op, OutcomeKind, ReplyId, Value, ValueId};
 use std::collections::VecDeque;
 
 /// A call and, for an ok op, its reply.
@@ -154,13 +154,6 @@ impl Bind for Register {
     }
 }
 
-impl Decide for Counter {
-    fn screen(&self, ops: &[Timed<Self>]) -> Option<Refuted<Self>> {
-        let found = super::bounds::outside(ops)?;
-        Some(Refuted { core: found.core(), reduced: Some(found.reduced(ops)) })
-    }
-}
-
 impl Bind for Counter {
     const NOUN: &'static str = "counter";
 
@@ -195,7 +188,7 @@ impl Bind for Counter {
         _: &[usize],
         story: &Story<'_>,
     ) -> Option<(&'static str, Vec<String>)> {
-        super::bounds::outside(ops).map(|found| found.tell(story))
+        super::increments::tell(ops, story)
     }
 
     fn show(&self, state: &i64, _: &History) -> String {
@@ -392,89 +385,5 @@ impl Bind for Queue {
             Some(QueueReply::Took(v)) => Some(v),
             _ => None,
         }
-    }
-}
-
-impl Decide for Mutex {}
-
-impl Bind for Mutex {
-    const NOUN: &'static str = "lock";
-
-    fn take(&self, op: &Op<'_>, _: &History) -> Result<Option<Taken<Self>>, String> {
-        if op.kind() == OutcomeKind::Fail {
-            return Ok(None);
-        }
-        let me = op.process().0;
-        Ok(Some(match op.f() {
-            "acquire" => (MutexCall::Acquire(me), done_or(op, ())),
-            "release" => (MutexCall::Release(me), done_or(op, ())),
-            _ => return unknown(op, Self::NOUN),
-        }))
-    }
-
-    fn show(&self, state: &Option<u32>, _: &History) -> String {
-        match state {
-            Some(p) => format!("held by process {p}"),
-            None => "free".into(),
-        }
-    }
-
-    fn refusal(&self, state: &Option<u32>, op: &Timed<Self>, history: &History) -> String {
-        match op.call {
-            MutexCall::Acquire(_) => format!("needs the lock free, it is {}", self.show(state, history)),
-            MutexCall::Release(me) => {
-                format!("needs the lock held by process {me}, it is {}", self.show(state, history))
-            }
-        }
-    }
-}
-
-impl Decide for Element {}
-
-impl Bind for Element {
-    const NOUN: &'static str = "set element";
-
-    fn take(&self, op: &Op<'_>, history: &History) -> Result<Option<Taken<Self>>, String> {
-        if op.kind() == OutcomeKind::Fail {
-            return Ok(None);
-        }
-        let call = match op.f() {
-            "add" => ElementCall::Add,
-            "remove" => ElementCall::Remove,
-            "contains" | "has" => ElementCall::Has,
-            _ => return unknown(op, Self::NOUN),
-        };
-        let said = |v: ValueId| match history.value(v) {
-            Value::Bool(was) => Ok(ElementReply::Was(was)),
-            Value::Int(was @ 0..=1) => Ok(ElementReply::Was(was == 1)),
-            other => Err(format!("op #{}: {other} is neither true nor false", op.id.0)),
-        };
-        let reply = match op.reply() {
-            ReplyId::Read(v) => Some(said(v)?),
-            ReplyId::Done => Some(ElementReply::Done),
-            _ => None,
-        };
-        Ok(Some((call, reply)))
-    }
-
-    fn show(&self, state: &bool, _: &History) -> String {
-        if *state { "present".into() } else { "absent".into() }
-    }
-
-    fn refusal(&self, state: &bool, op: &Timed<Self>, history: &History) -> String {
-        match op.reply {
-            Some(ElementReply::Was(was)) => {
-                format!("needs it {}, it is {}", self.show(&was, history), self.show(state, history))
-            }
-            _ => "does not fit".into(),
-        }
-    }
-}
-
-/// The element that a call on one element of a set is about.
-pub fn element_of(call: &Call) -> Option<&Value> {
-    match call {
-        Call::Add(_, v) | Call::Remove(_, v) | Call::Other { value: v, .. } => Some(v),
-        _ => None,
     }
 }

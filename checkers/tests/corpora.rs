@@ -82,3 +82,36 @@ fn real_systems() {
     }
     assert!(judged >= 10, "only {judged} files");
 }
+
+/// Read by the reader of their format, judged without a budget worth the name: the decider must do it.
+fn foreign(path: &Path, object: Object) -> Findings {
+    let bytes = std::fs::read(path).unwrap();
+    let format = history::formats::detect(&bytes, &path.to_string_lossy()).unwrap();
+    let history = format.read(&mut bytes.as_slice(), &ReadOptions::default()).unwrap();
+    Linearizable::of(object).check(&history, &Budget { steps: 1_000_000, ..Budget::default() })
+}
+
+#[test]
+fn texts_of_porcupine() {
+    let Some(folder) = data() else { return };
+    for (name, bad) in [("c01-ok", false), ("c01-bad", true), ("c10-ok", false), ("c10-bad", true)] {
+        eprintln!("{name}");
+        let findings = foreign(&folder.join(format!("lin/porcupine/kv/{name}.txt")), Object::Kv);
+        assert_eq!(invalid(&findings), bad, "{name}");
+        if !bad {
+            let count = |v: &serde_json::Value| v.as_u64().unwrap_or(0);
+            let (decided, keys) = (&findings.measured["engines"]["decider"], &findings.measured["keys"]);
+            assert!(count(decided) * 2 > count(keys), "{:?}", findings.measured);
+            eprintln!("    {:?}", findings.measured);
+        }
+    }
+}
+
+#[test]
+fn registers_of_knossos() {
+    let Some(folder) = data() else { return };
+    let path = folder.join("lin/knossos/multi-register/good/multi-register.edn");
+    assert!(!invalid(&foreign(&path, Object::MultiRegister(Some(0)))));
+    // From nil, a 0 is read that nobody wrote.
+    assert!(invalid(&foreign(&path, Object::MultiRegister(None))));
+}
