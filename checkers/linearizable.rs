@@ -11,6 +11,7 @@ pub mod dfs;
 pub mod engine;
 pub mod explain;
 pub mod hash;
+pub mod initial;
 pub mod levels;
 pub mod memo;
 pub mod objects;
@@ -206,6 +207,11 @@ struct Judged {
     steps: u64,
     ops: usize,
     key: Value,
+}
+
+/// Judges each key of a history as one such object, whatever model that object stands for.
+pub(crate) fn judge_as<O: Bind>(object: O, history: &History, budget: &Budget) -> Findings {
+    judge(&Plain(object), history, budget)
 }
 
 fn judge<P: Split>(split: &P, history: &History, budget: &Budget) -> Findings {
