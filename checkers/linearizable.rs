@@ -19,6 +19,7 @@ pub mod frontier;
 pub mod hash;
 pub mod holds;
 pub mod increments;
+pub mod initial;
 pub mod lazy;
 pub mod levels;
 pub mod max_register;
@@ -353,6 +354,11 @@ struct Judged {
     steps: u64,
     ops: usize,
     key: Value,
+}
+
+/// Judges each key of a history as one such object, whatever model that object stands for.
+pub(crate) fn judge_as<O: Bind>(object: O, history: &History, budget: &Budget) -> Findings {
+    judge(&Plain(object), history, budget)
 }
 
 fn judge<P: Split>(split: &P, history: &History, budget: &Budget) -> Findings {

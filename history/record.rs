@@ -394,6 +394,11 @@ impl History {
         self.values.value(id)
     }
 
+    /// Makes known a value that a judge brings along and no op has: the first value of a register.
+    pub fn know(&mut self, value: &Value) -> ValueId {
+        self.values.id(value)
+    }
+
     /// Names of the nodes, by [`NodeId`].
     pub fn nodes(&self) -> &[String] {
         &self.nodes

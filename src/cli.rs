@@ -27,6 +27,8 @@ enum Verb {
     Sim(SimArgs),
     /// Judge recorded histories: files, or run directories under results/
     Check(CheckArgs),
+    /// Check a certificate of `check --certificate` against the raw file, independently of what found it
+    VerifyCertificate(VerifyCertificateArgs),
     /// What in a history weakens or breaks a checker's assumptions, before it is judged
     Lint(LintArgs),
     /// Rewrite a history in another format, and prove that it reads back as the same ops
@@ -159,6 +161,16 @@ pub struct CheckArgs {
     /// What the object is (register, cas-register, set, queue, lock, … : `schism list specs`); auto looks at the calls
     #[arg(long, default_value = "auto")]
     pub spec: String,
+    /// What must hold: linearizable, sequential, 2-atomic, delta-atomic, regular, safe (a comma list), or all for a
+    /// table of which do. A model that does not hold makes the verdict invalid
+    #[arg(long, value_name = "NAME[,NAME]")]
+    pub model: Option<String>,
+    /// First value of every register, as JSON; `any` for a record that begins in mid-run
+    #[arg(long, default_value = "null", value_name = "VALUE")]
+    pub init: String,
+    /// Write the order behind a valid verdict, for `schism verify-certificate`
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     #[command(flatten)]
     pub read: ReadArgs,
     /// Steps for each key before the answer is unknown
@@ -175,6 +187,14 @@ pub struct CheckArgs {
     pub report: bool,
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct VerifyCertificateArgs {
+    /// What `check --certificate` wrote
+    pub certificate: PathBuf,
+    /// The history; the file that the certificate names where not said
+    pub history: Option<PathBuf>,
 }
 
 /// What every verb that reads a history lets one say about the file.
@@ -323,6 +343,7 @@ pub fn main() -> i32 {
         Verb::Test(args) => crate::run::main(&args),
         Verb::Sim(args) => crate::simulate::main(&args),
         Verb::Check(args) => crate::check::main(&args),
+        Verb::VerifyCertificate(args) => crate::certificate::main(&args),
         Verb::Serve(args) => serve(args),
         Verb::List(args) => crate::list::list(&args),
         Verb::Lint(args) => crate::lint::main(&args),

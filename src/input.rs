@@ -26,8 +26,25 @@ pub struct Input {
 /// Reads what the path names. Every error names the file and, where there is one, the line.
 pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<Input, Failure> {
     let file = file_of(path)?;
+    let (read, inner) = unpacked(&file)?;
+    let (history, format) = history::formats::read(read, &inner, format, options)
+        .map_err(|e| Failure::usage(format!("{}:{e}", file.display())))?;
+    Ok(Input { history, format, path: file })
+}
+
+/// The bytes of a history as its reader would see them, unpacked.
+pub fn raw(path: &Path) -> Result<Vec<u8>, Failure> {
+    let file = file_of(path)?;
+    let mut bytes = Vec::new();
+    let failed = |e: io::Error| Failure::usage(format!("{}: {e}", file.display()));
+    unpacked(&file)?.0.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// What is in a file, and its name without the ending of a packer.
+fn unpacked(file: &Path) -> Result<(Box<dyn BufRead>, String), Failure> {
     let at = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", file.display()));
-    let opened = File::open(&file).map_err(|e| at(&e))?;
+    let opened = File::open(file).map_err(|e| at(&e))?;
     let size = opened.metadata().map_err(|e| at(&e))?.len();
     let mut plain = BufReader::with_capacity(1 << 16, opened);
     let head = plain.fill_buf().map_err(|e| at(&e))?;
@@ -40,9 +57,7 @@ pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<
         _ => Box::new(plain),
     };
     let inner = name.trim_end_matches(".gz").trim_end_matches(".zst").to_string();
-    let (history, format) = history::formats::read(read, &inner, format, options)
-        .map_err(|e| Failure::usage(format!("{}:{e}", file.display())))?;
-    Ok(Input { history, format, path: file })
+    Ok((read, inner))
 }
 
 fn file_of(path: &Path) -> Result<PathBuf, Failure> {
