@@ -451,4 +451,3 @@ fn history_of(made: &Made) -> Option<History> {
     };
     built(&made.edges.iter().enumerate().filter_map(event).collect::<Vec<_>>())
 }
-

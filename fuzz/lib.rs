@@ -4,8 +4,8 @@
 
 pub mod engines;
 
-use history::formats::edn::{self, Dialect, Fault, Parser};
 use history::formats;
+use history::formats::edn::{self, Dialect, Fault, Parser};
 use history::jsonl::{Limits, ReadError, ReadOptions};
 use history::{History, Value};
 use std::io::BufReader;
@@ -39,7 +39,8 @@ pub fn reader(format: &str, data: &[u8]) {
     for (place, op) in history.ops().enumerate() {
         assert!(op.id.0 as usize == place && op.inv() < op.res(), "{op:?}");
     }
-    for other in formats::ALL {
+    // Writing is the slower half: of one input in eight.
+    for other in formats::ALL.iter().filter(|_| data.len() % 8 == 0) {
         let mut out = Vec::new();
         if let Some(written) = other.write(&history, &mut out) {
             written.expect("memory takes every byte");

@@ -10,6 +10,7 @@ pub mod event;
 pub mod fault;
 pub mod formats;
 pub mod jsonl;
+mod lines;
 pub mod lint;
 mod record;
 pub mod rng;

@@ -101,7 +101,10 @@ fn operation(value: &Value, line: u64) -> Result<Operation, String> {
     let input = value.get("Input").ok_or("an operation without an Input")?;
     let output = value.get("Output").unwrap_or(&Value::Null);
     let call = call(input)?;
-    let (invoked, returned) = (number("Call")?.max(0) as u64, number("Return")?);
+    let (invoked, returned) = (number("Call")?, number("Return")?);
+    let Ok(invoked) = u64::try_from(invoked) else {
+        return Err(format!("a Call before the beginning: {invoked} ns"));
+    };
     let text = |field: &str| output.get(field).and_then(Value::as_text).filter(|t| !t.is_empty());
     let outcome = match (text("Error"), text("ClientError")) {
         _ if returned == i64::MAX => Outcome::Info(Error::new(text("Error").unwrap_or("never returned"))),
