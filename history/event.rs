@@ -159,6 +159,19 @@ pub enum Event {
 }
 
 impl Event {
+    pub(crate) fn time_mut(&mut self) -> &mut Nanos {
+        match self {
+            Event::Invoke { time, .. }
+            | Event::Complete { time, .. }
+            | Event::StrikeBegin { time, .. }
+            | Event::StrikeConfirmed { time, .. }
+            | Event::HealBegin { time, .. }
+            | Event::HealConfirmed { time, .. }
+            | Event::Role { time, .. }
+            | Event::Note { time, .. } => time,
+        }
+    }
+
     pub fn time(&self) -> Nanos {
         match self {
             Event::Invoke { time, .. }

@@ -598,7 +598,8 @@ impl Reader<'_> {
         let said = self.gaps.said().into_iter().chain([(self.lossy, LOSSY)]);
         import_notes(&mut self.builder, said)?;
         self.builder.history_mut().completeness = completeness;
-        Ok(self.builder.finish())
+        // Our own recorder numbers events as they happen; of others only the stamps are known.
+        Ok(if self.own { self.builder.finish() } else { self.builder.finish_foreign() })
     }
 }
 

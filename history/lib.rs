@@ -15,6 +15,7 @@ pub mod lint;
 mod record;
 pub mod rng;
 pub mod text;
+mod ties;
 mod value;
 
 pub use event::{Call, Error, Event, MicroOp, Nanos, NodeId, Outcome, Process, Reply};

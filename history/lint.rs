@@ -305,7 +305,12 @@ fn ties(history: &History) -> Option<Lint> {
         "ties",
         ties,
         format!("{ties} of {events} events have the time of the event before"),
-        "their order is that of the file: if lines were not written as things happened, a return may stand before a call that it overlapped, which invents violations",
+        match history.ties_are_concurrent() {
+            true => {
+                "they are taken as concurrent whatever the order of their lines: nothing is invented, but violations between them are not seen"
+            }
+            false => "their order is that of the record, which was numbered as things happened",
+        },
     )
 }
 

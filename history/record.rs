@@ -9,6 +9,7 @@ use crate::event::{
 };
 use crate::fault::{Effect, Resolved, Strike};
 use crate::lines::Lines;
+use crate::ties::Ties;
 use crate::value::{Interner, Value, ValueId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -232,6 +233,9 @@ pub struct History {
     pub header: serde_json::Value,
     pub completeness: Completeness,
     lines: Lines,
+    /// The position in the file of each event, where equal stamps were made concurrent; else the position itself.
+    recorded: Vec<u32>,
+    concurrent_ties: bool,
     /// Ops whose completion repeats another argument than their invocation had.
     altered: Vec<OpId>,
 }
@@ -356,12 +360,12 @@ impl<'h> Op<'h> {
 
     /// The line of the file on which it was invoked, from one; `None` in a history that no file was read for.
     pub fn line(&self) -> Option<u64> {
-        self.history.lines.at(self.row.inv)
+        self.history.lines.at(self.history.recorded(self.row.inv))
     }
 
     /// The line of its completion, also where that is an info.
     pub fn end_line(&self) -> Option<u64> {
-        self.history.lines.at(self.row.res)
+        self.history.lines.at(self.history.recorded(self.row.res))
     }
 
     /// Asked in the final phase, after everything had healed.
@@ -488,6 +492,16 @@ impl History {
         self.ties
     }
 
+    /// Whether equal time stamps were taken as concurrent, whatever the order of the lines; else that order counts.
+    pub fn ties_are_concurrent(&self) -> bool {
+        self.concurrent_ties
+    }
+
+    /// Where the event at a position stands in the file.
+    pub(crate) fn recorded(&self, position: u32) -> u32 {
+        self.recorded.get(position as usize).copied().unwrap_or(position)
+    }
+
     /// Ops whose completion repeats another argument than their invocation had; that of the invocation counts.
     pub fn altered(&self) -> &[OpId] {
         &self.altered
@@ -509,6 +523,7 @@ impl History {
             + self.pairs.capacity() * 8
             + self.values.len() * 64
             + self.lines.bytes()
+            + self.recorded.capacity() * 4
     }
 }
 
@@ -523,6 +538,7 @@ pub struct Builder {
     max_ops: u64,
     /// Whose event was the last, if a process's.
     latest: Option<Process>,
+    ties: Ties,
 }
 
 /// Calls that may be open at once. A file of more is no recording of clients, and each costs memory until it ends.
@@ -613,6 +629,7 @@ impl Builder {
         let h = &mut self.history;
         if time == h.end && h.events > 0 {
             h.ties += 1;
+            self.ties.join(h.events);
         }
         h.end = time;
         Ok(())
@@ -768,6 +785,33 @@ impl Builder {
             self.retired.insert(process, line);
         }
         Ok(())
+    }
+
+    /// As [`Builder::finish`], with equal time stamps made concurrent: completions go behind the other events of
+    /// their stamp. For records of others than ours; one without any time is left as it is.
+    pub fn finish_foreign(mut self) -> History {
+        self.history.concurrent_ties = self.history.end > 0;
+        if self.history.concurrent_ties {
+            self.spread_ties();
+        }
+        self.finish()
+    }
+
+    fn spread_ties(&mut self) {
+        let h = &mut self.history;
+        let mut ends = vec![false; h.events as usize];
+        h.rows.iter().filter(|r| r.res != OPEN).for_each(|r| ends[r.res as usize] = true);
+        let Some(recorded) = self.ties.spread(h.events, |p| ends[p as usize]) else { return };
+        let mut now = vec![0; recorded.len()];
+        recorded.iter().enumerate().for_each(|(new, old)| now[*old as usize] = new as u32);
+        for row in &mut h.rows {
+            row.inv = now[row.inv as usize];
+            if row.res != OPEN {
+                row.res = now[row.res as usize];
+            }
+        }
+        h.notes.iter_mut().for_each(|note| note.position = now[note.position as usize]);
+        h.recorded = recorded;
     }
 
     /// Calls still open stay open: they are info.

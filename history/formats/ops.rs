@@ -1,7 +1,8 @@
 //! From an op map in Jepsen's shape to an event: what all formats of that family share.
 //!
 //! The rules, each where the file and our record differ:
-//! * **Position in the file is the authority on order.** A time that goes backwards is raised to the one before
+//! * **Position in the file is the authority on order**, but for equal stamps, which are concurrent
+//!   ([`crate::Builder::finish_foreign`]). A time that goes backwards is raised to the one before
 //!   it, and a note says how often; a missing or negative time is the one before.
 //! * A process that is no number (`:nemesis`, any keyword) makes notes, never ops; if it is not the nemesis and
 //!   invokes something, that is refused, since its ops would be lost.
@@ -183,7 +184,7 @@ impl Importer {
         if let Some(lines) = cut {
             self.builder.history_mut().completeness = Completeness::Truncated { lines };
         }
-        Ok(self.builder.finish())
+        Ok(self.builder.finish_foreign())
     }
 
     fn time(&mut self, row: &Row) -> Result<u64, String> {
