@@ -33,7 +33,7 @@ use bind::Bind;
 use dfs::Limits;
 use engine::Answer;
 use explain::{Part, explain};
-use history::{History, Op, OpId, Value, ValueId};
+use history::{History, Op, OpId, ReplyId, Value, ValueId};
 use objects::{Counter, Element, List, Mutex, Queue, Register, WholeSet};
 use rayon::prelude::*;
 use spec::{OPEN, Timed};
@@ -203,6 +203,8 @@ struct Judged {
     verdict: Verdict,
     order: Vec<OpId>,
     by: &'static str,
+    /// Why no closed form decided it, of a register.
+    why_search: Option<String>,
     steps: u64,
     ops: usize,
     key: Value,
@@ -239,7 +241,11 @@ fn parts<P: Split>(split: &P, history: &History) -> Result<Vec<Part<P::Object>>,
     let mut at: BTreeMap<(ValueId, ValueId), usize> = BTreeMap::new();
     let mut parts: Vec<Part<P::Object>> = Vec::new();
     for op in history.ops() {
-        let Some((call, reply)) = split.object().take(&op, history)? else { continue };
+        let taken = split.object().take(&op, history).map_err(|why| match op.line() {
+            Some(line) => format!("line {line}: {why}"),
+            None => why,
+        })?;
+        let Some((call, reply)) = taken else { continue };
         let res = if reply.is_some() { op.res() } else { OPEN };
         let id = split.part(&op);
         let slot = *at.entry(id).or_insert_with(|| {
@@ -275,10 +281,43 @@ fn judge_part<S: Bind>(spec: &S, part: &Part<S>, limits: &Limits, history: &Hist
         verdict,
         order,
         by: decided.by,
+        why_search: (S::NOUN == "register" && matches!(decided.by, "dfs" | "beam"))
+            .then(|| why_search(part, &preprocess::needed(spec, &part.ops), history)),
         steps: decided.steps,
         ops: part.ops.len(),
         key: part.key.clone(),
     }
+}
+
+/// What the closed form of registers needs and this partition does not have: values written once.
+fn why_search<S: Bind>(part: &Part<S>, needed: &[usize], history: &History) -> String {
+    let mut first: BTreeMap<ValueId, OpId> = BTreeMap::new();
+    for op in needed.iter().map(|i| history.op(part.ids[*i])) {
+        let value = match (op.f(), op.cas()) {
+            ("write", _) => op.arg(),
+            ("cas", Some((old, new))) if old != new && op.reply() != ReplyId::Mismatch => new,
+            _ => continue,
+        };
+        let place = |op: &Op<'_>| match op.line() {
+            Some(line) => format!("line {line}"),
+            None => format!("op #{}", op.id.0),
+        };
+        let again = |before: String| {
+            let value = history.value(value);
+            let subject = story::subject(Some(&part.key), S::NOUN);
+            format!(
+                "the fast decider needs values written once, but {subject} is given {value} by {before} and again by {}",
+                place(&op)
+            )
+        };
+        if value.is_null() {
+            return again("its beginning".into());
+        }
+        if let Some(before) = first.insert(value, op.id) {
+            return again(place(&history.op(before)));
+        }
+    }
+    "the fast decider could not place a refused cas".into()
 }
 
 fn unknown<S: Bind>(why: Why, part: &Part<S>, settled: u32) -> Verdict {
@@ -308,6 +347,10 @@ fn findings(judged: Vec<Judged>, history: &History) -> Findings {
     findings.measure("steps", judged.iter().map(|j| j.steps).sum::<u64>());
     findings.measure("engines", serde_json::json!(engines));
     findings.measure("invalid_keys", judged.iter().filter(|j| j.verdict.is_invalid()).count());
+    let searched: Vec<&String> = judged.iter().filter_map(|j| j.why_search.as_ref()).collect();
+    if let Some(why) = searched.first() {
+        findings.measure("why_search", serde_json::json!([{"keys": searched.len(), "why": why}]));
+    }
     let steps = judged.iter().map(|j| j.steps).sum();
     let by: Vec<&str> = engines.keys().copied().collect();
     let (mut parts, mut bad) = (Vec::new(), Vec::new());

@@ -9,8 +9,8 @@ cd "$here" || exit 1
 for t in $targets; do
     mkdir -p "corpus/$t" "seeds/$t"
     log=$(mktemp)
-    RUSTC_BOOTSTRAP=1 nice -n 19 ${CARGO_FUZZ:-cargo fuzz} run --fuzz-dir . "$t" "corpus/$t" "seeds/$t" -- \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=4096 -dict=words.dict \
+    RUSTC_BOOTSTRAP=1 nice -n 19 ${CARGO_FUZZ:-cargo fuzz} run --fuzz-dir . -s none "$t" "corpus/$t" "seeds/$t" -- \
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=512 -dict=words.dict \
         -print_final_stats=1 >"$log" 2>&1
     code=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")

@@ -49,11 +49,46 @@ pub struct Limits {
     /// Bytes of the file, unpacked.
     pub bytes: u64,
     pub ops: u64,
+    pub keys: u64,
+    /// Bytes that a packed file may unpack to; 20 times what it has (64 MiB to 8 GiB) where not said.
+    pub unpacked: Option<u64>,
+}
+
+impl Limits {
+    /// The word of each for `--limit`.
+    pub const NAMES: [&'static str; 6] = ["line", "value", "file", "ops", "keys", "unpacked"];
+
+    /// Sets the limit of that word; `false` where there is none.
+    pub fn set(&mut self, name: &str, to: u64) -> bool {
+        let size = usize::try_from(to).unwrap_or(usize::MAX);
+        match name {
+            "line" => self.line = size,
+            "value" => self.value = size,
+            "file" => self.bytes = to,
+            "ops" => self.ops = to,
+            "keys" => self.keys = to,
+            "unpacked" => self.unpacked = Some(to),
+            _ => return false,
+        }
+        true
+    }
+
+    /// How a reached limit is said: what was too much, the limit, and the word that raises it.
+    pub fn reached(what: &str, limit: impl fmt::Display, unit: &str, name: &str) -> String {
+        format!("limit reached: {what} {limit} {unit}; --limit {name}=N raises it")
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { line: 16 << 20, value: 1 << 20, bytes: 4 << 30, ops: 100_000_000 }
+        Limits {
+            line: 16 << 20,
+            value: 1 << 20,
+            bytes: 4 << 30,
+            ops: 100_000_000,
+            keys: 10_000_000,
+            unpacked: None,
+        }
     }
 }
 
@@ -248,13 +283,7 @@ impl Gaps {
 
     /// Counts and words, for notes named `import`.
     pub fn said(&self) -> [(u64, &'static str); 2] {
-        [
-            (
-                self.shuffled,
-                "rows have an :index below that of the row before: position in the file is the order",
-            ),
-            (self.gaps, "gaps in :index: an excerpt by key, or events were lost, which invents violations"),
-        ]
+        [(self.shuffled, SHUFFLED), (self.gaps, GAPS)]
     }
 }
 
@@ -302,21 +331,19 @@ pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, R
         let limit = options.limits.line as u64 + 1;
         let n = io::Read::take(&mut input, limit)
             .read_until(b'\n', &mut line)
-            .map_err(|e| reader.error(0, format!("cannot read: {e}")))?;
+            .map_err(|e| reader.error(1, format!("cannot read: {e}")))?;
         if n == 0 {
             break;
         }
         reader.number += 1;
         total += n as u64;
         if line.len() > options.limits.line {
-            return Err(
-                reader.error(0, format!("limit reached: a line of over {} bytes", options.limits.line))
-            );
+            let limit = Limits::reached("a line of over", options.limits.line, "bytes", "line");
+            return Err(reader.error(1, limit));
         }
         if total > options.limits.bytes {
-            return Err(
-                reader.error(0, format!("limit reached: a file of over {} bytes", options.limits.bytes))
-            );
+            let limit = Limits::reached("a file of over", options.limits.bytes, "bytes", "file");
+            return Err(reader.error(1, limit));
         }
         reader.line(&line)?;
     }
@@ -602,6 +629,14 @@ impl Reader<'_> {
         Ok(if self.own { self.builder.finish() } else { self.builder.finish_foreign() })
     }
 }
+
+pub(crate) const SHUFFLED: &str =
+    "rows have an :index below that of the row before: position in the file is the order";
+pub(crate) const GAPS: &str = "gaps in :index: rows were left out or lost";
+pub(crate) const BACKWARDS: &str =
+    "times went backwards and were raised to the one before: position in the file is the order";
+pub(crate) const TUPLES: &str =
+    "rows have [key value] tuples as values, by the look of them; --independent no reads them as plain pairs";
 
 /// What is said where bytes or escapes are no text.
 pub(crate) const LOSSY: &str = "strings or names are not Unicode; they are kept as U+FFFD and hex digits";

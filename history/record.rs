@@ -126,6 +126,9 @@ impl fmt::Display for Malformed {
             Malformed::UnknownType(t) => write!(f, "unknown type {t:?}: expected invoke, ok, fail or info"),
             Malformed::BadValue(why) => f.write_str(why),
             Malformed::UnknownStrike(id) => write!(f, "strike {id} was never begun"),
+            Malformed::TooMany { what: "ops", limit } => {
+                f.write_str(&crate::jsonl::Limits::reached("more than", limit, "ops", "ops"))
+            }
             Malformed::TooMany { what, limit } => write!(f, "limit reached: more than {limit} {what}"),
         }
     }

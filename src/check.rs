@@ -93,6 +93,11 @@ pub fn judged(path: &Path, read: &ReadArgs, spec: &str) -> Result<Judged, Failur
 
 /// `512MiB`, `2GiB`, `100000`.
 pub fn bytes(text: &str) -> Result<u64, Failure> {
+    bytes_of("--memory", text)
+}
+
+/// As [`bytes`], for another flag.
+pub fn bytes_of(flag: &str, text: &str) -> Result<u64, Failure> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let factor = match text[split..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -103,7 +108,7 @@ pub fn bytes(text: &str) -> Result<u64, Failure> {
     };
     match text[..split].parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|n| *n > 0) {
         Some(n) => Ok(n),
-        None => Err(Failure::usage(format!("--memory takes bytes such as 512MiB or 2GiB, not {text:?}"))),
+        None => Err(Failure::usage(format!("{flag} takes bytes such as 512MiB or 2GiB, not {text:?}"))),
     }
 }
 
@@ -116,6 +121,7 @@ pub fn checkers_for(history: &History, spec: &str) -> Result<(String, Vec<Box<dy
         return Ok((name.to_string(), judge::of_workload(workload)));
     }
     let spec = if spec == "auto" { detect(history)? } else { spec };
+    known_calls(history, spec)?;
     let mut found: Vec<Box<dyn Checker>> = object_checkers(spec);
     found.push(Box::new(checkers::stats::Stats));
     Ok((spec.to_string(), found))
@@ -132,6 +138,38 @@ fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
         "list" => vec![linearizable(Object::List), Box::new(checkers::list::List)],
         "queue" => vec![linearizable(Object::Queue)],
         _ => vec![Box::new(checkers::lock::Lock)],
+    }
+}
+
+/// The calls that an object has.
+fn calls_of(spec: &str) -> &'static [&'static str] {
+    match spec {
+        "register" | "cas-register" => &["read", "write", "cas"],
+        "set" => &["add", "remove", "read"],
+        "counter" => &["add", "read"],
+        "list" => &["append", "read"],
+        "queue" => &["enqueue", "dequeue"],
+        "lock" => &["acquire", "release"],
+        _ => &[],
+    }
+}
+
+/// A call that the object does not have would be judged by nothing; one that failed did not happen.
+fn known_calls(history: &History, spec: &str) -> Result<(), String> {
+    let known = calls_of(spec);
+    let foreign =
+        history.ops().find(|op| op.kind() != history::OutcomeKind::Fail && !known.contains(&op.f()));
+    match foreign.filter(|_| !known.is_empty()) {
+        None => Ok(()),
+        Some(op) => Err(format!(
+            "{}a {spec} has no call {:?} (op #{}: {}); it has: {}. Name another object with --spec ({}), or leave such ops out",
+            op.line().map(|line| format!("line {line}: ")).unwrap_or_default(),
+            op.f(),
+            op.id.0,
+            op.call(),
+            known.join(", "),
+            SPECS.join(", ")
+        )),
     }
 }
 
@@ -187,16 +225,34 @@ fn tell(args: &CheckArgs, input: &Input, spec: &str, judgement: &Judgement) {
             text += &format!("    {}\n", describe(&input.history, *id));
         }
     }
-    if input.history.ties() > 0 && input.format != "jsonl" {
-        text += &format!(
-            "  {} events share a time stamp with the one before: taken as concurrent\n",
-            input.history.ties()
-        );
-    }
+    text += &reservations(&input.history, judgement);
     match args.json {
         true => eprint!("{text}"),
         false => print!("{text}"),
     }
+}
+
+/// What a reader has to know about the record before the verdict is worth anything, and why it took long.
+fn reservations(history: &History, judgement: &Judgement) -> String {
+    let mut text = String::new();
+    if history.ties() > 0 && history.ties_are_concurrent() {
+        let ties = history.ties();
+        text += &format!("  {ties} events share a time stamp with the one before: taken as concurrent\n");
+    }
+    for note in history.notes().iter().filter(|n| &*n.f == "import") {
+        text += &format!("  as read: {}\n", note.value.to_plain());
+    }
+    if let n @ 1.. = history.altered().len() {
+        text += &format!("  {n} completions repeat another argument than was asked: what was asked counts\n");
+    }
+    for (_, why) in
+        judgement.findings.iter().flat_map(|f| &f.measured).filter(|(name, _)| name.as_str() == "why_search")
+    {
+        for why in why.as_array().into_iter().flatten() {
+            text += &format!("  searched {} keys: {}\n", why["keys"], why["why"].as_str().unwrap_or(""));
+        }
+    }
+    text
 }
 
 /// One op on one line: `#12 p3 on n2 write x 4  1.203–1.207 s  ok`.

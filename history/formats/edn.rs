@@ -21,7 +21,7 @@
 mod number;
 mod print;
 
-use crate::jsonl::ReadError;
+use crate::jsonl::{Limits, ReadError};
 use crate::value::Value;
 use number::number;
 pub use print::print;
@@ -272,7 +272,7 @@ impl<'a> Parser<'a> {
                 return Err(Fault::End);
             };
             if self.at - from > self.most {
-                return self.fault(from, format!("limit reached: a value of over {} bytes", self.most));
+                return self.fault(from, Limits::reached("a value of over", self.most, "bytes", "value"));
             }
             let done = match b {
                 b'0'..=b'9' => self.number()?,
@@ -304,7 +304,7 @@ impl<'a> Parser<'a> {
             };
             if let Some(value) = self.deliver(done) {
                 return match self.at - from > self.most {
-                    true => self.fault(from, format!("limit reached: a value of over {} bytes", self.most)),
+                    true => self.fault(from, Limits::reached("a value of over", self.most, "bytes", "value")),
                     false => Ok(value),
                 };
             }

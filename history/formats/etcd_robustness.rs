@@ -20,7 +20,7 @@ use super::edn::Dialect;
 use super::ops::error;
 use super::source::{Form, Source};
 use crate::event::{Call, Error, Event, Outcome, Process, Reply};
-use crate::jsonl::{ReadError, ReadOptions};
+use crate::jsonl::{Limits, ReadError, ReadOptions};
 use crate::record::{Builder, Completeness, History};
 use crate::value::Value;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ impl Format for EtcdRobustness {
                 Form::Read(value) => operations.push(operation(&value, line).map_err(|e| error(line, e))?),
             }
             if operations.len() as u64 > options.limits.ops {
-                return Err(error(line, format!("limit reached: more than {} ops", options.limits.ops)));
+                return Err(error(line, Limits::reached("more than", options.limits.ops, "ops", "ops")));
             }
         }
         let mut builder = Builder::new().max_ops(options.limits.ops);

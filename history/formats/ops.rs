@@ -18,7 +18,7 @@
 
 use super::edn;
 use crate::event::{Call, Error, Event, MicroOp, Outcome, Process, Reply};
-use crate::jsonl::{Gaps, LOSSY, ReadError, ReadOptions, import_notes};
+use crate::jsonl::{BACKWARDS, Gaps, LOSSY, ReadError, ReadOptions, TUPLES, import_notes};
 use crate::record::{Builder, Completeness, History, Malformed, Op, OpId};
 use crate::value::Value;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -164,10 +164,7 @@ impl Importer {
         }
         let c = &self.counts;
         let said = [
-            (
-                c.clamped,
-                "times went backwards and were raised to the one before: position in the file is the order",
-            ),
+            (c.clamped, BACKWARDS),
             (
                 c.diaries,
                 "rows of processes that are neither numbers nor :nemesis were taken as notes, not as ops",
@@ -175,10 +172,7 @@ impl Importer {
             (c.stray, "rows have stray words after a value, which were dropped"),
             (lossy, LOSSY),
             (self.nameless as u64, "ops name no process; each was given one of its own"),
-            (
-                if c.guessed_independent { c.rows } else { 0 },
-                "rows have [key value] tuples as values, by the look of them; --independent no reads them as plain pairs",
-            ),
+            (if c.guessed_independent { c.rows } else { 0 }, TUPLES),
         ];
         import_notes(&mut self.builder, self.gaps.said().into_iter().chain(said))?;
         if let Some(lines) = cut {

@@ -77,7 +77,7 @@ impl<'r> Source<'r> {
     fn fetch(&mut self) -> Result<(), ReadError> {
         let held = self.bytes.len() - self.at;
         if held > self.limits.line {
-            return Err(self.error(format!("limit reached: a form of over {} bytes", self.limits.line)));
+            return Err(self.error(Limits::reached("a form of over", self.limits.line, "bytes", "line")));
         }
         self.dropped = self.column() - 1;
         self.bytes.drain(..self.at);
@@ -96,7 +96,7 @@ impl<'r> Source<'r> {
             self.input.consume(n);
         }
         match self.total > self.limits.bytes {
-            true => Err(self.error(format!("limit reached: a file of over {} bytes", self.limits.bytes))),
+            true => Err(self.error(Limits::reached("a file of over", self.limits.bytes, "bytes", "file"))),
             false => Ok(()),
         }
     }

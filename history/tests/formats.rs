@@ -640,17 +640,17 @@ fn json_integers_of_any_size_are_exact() {
 #[test]
 fn limits_on_hostile_input_are_named() {
     let small = |line, bytes, ops| ReadOptions {
-        limits: jsonl::Limits { line, bytes, ops, value: 1 << 30 },
+        limits: jsonl::Limits { line, bytes, ops, ..jsonl::Limits::default() },
         ..ReadOptions::default()
     };
     let endless = || std::io::BufReader::new(std::io::Read::chain(&b"{:value \""[..], std::io::repeat(b'a')));
     let error = formats::read(endless(), "", None, &small(1 << 20, 1 << 40, 10)).unwrap_err();
-    assert_eq!(error.what, "limit reached: a form of over 1048576 bytes");
+    assert_eq!(error.what, "limit reached: a form of over 1048576 bytes; --limit line=N raises it");
     let error = formats::read(endless(), "", None, &small(1 << 30, 1 << 20, 10)).unwrap_err();
-    assert_eq!(error.what, "limit reached: a file of over 1048576 bytes");
+    assert_eq!(error.what, "limit reached: a file of over 1048576 bytes; --limit file=N raises it");
     let text = samples()[0].1;
     let error = formats::read(text.as_bytes(), "", None, &small(1 << 20, 1 << 20, 2)).unwrap_err();
-    assert_eq!(error.to_string(), "6:1: limit reached: more than 2 ops");
+    assert_eq!(error.to_string(), "6:1: limit reached: more than 2 ops; --limit ops=N raises it");
 }
 
 // Writing ------------------------------------------------------------------------------------------------------
