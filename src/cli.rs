@@ -222,7 +222,7 @@ impl ReadArgs {
             };
             let size = crate::check::bytes_of(&format!("--limit {name}="), size)?;
             if !limits.set(name, size) {
-                return Err(crate::campaign::unknown("limit", name, Limits::NAMES));
+                return Err(crate::campaign::unknown("limit", name, Limits::NAMES.into_iter()));
             }
         }
         Ok(limits)
