@@ -304,7 +304,10 @@ fn why_search<S: Bind>(part: &Part<S>, needed: &[usize], history: &History) -> S
         };
         let again = |before: String| {
             let value = history.value(value);
-            let subject = story::subject(Some(&part.key), S::NOUN);
+            let subject = match &part.key {
+                Value::Null => format!("the {}", S::NOUN),
+                key => format!("key {}", key.to_plain()),
+            };
             format!(
                 "the fast decider needs values written once, but {subject} is given {value} by {before} and again by {}",
                 place(&op)

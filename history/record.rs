@@ -630,7 +630,9 @@ impl Builder {
         }
         self.latest = process_of(event);
         let h = &mut self.history;
-        if time == h.end && h.events > 0 {
+        // What a reader adds at the end is no event of the file.
+        let added = matches!(event, Event::Note { f, .. } if &**f == "import");
+        if time == h.end && h.events > 0 && !added {
             h.ties += 1;
             self.ties.join(h.events);
         }

@@ -476,7 +476,7 @@ impl<'a> Parser<'a> {
             b'u' => {
                 let unit = self.unit(at)?;
                 if (0xd800..0xdc00).contains(&unit)
-                    && self.bytes.get(at + 6..at + 8).is_none_or(|b| b == b"\\u")
+                    && matches!(self.bytes.get(at + 6..), None | Some([] | [b'\\'] | [b'\\', b'u', ..]))
                 {
                     match self.unit(at + 6)? {
                         low @ 0xdc00..0xe000 => {

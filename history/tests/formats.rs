@@ -186,6 +186,23 @@ fn nesting_a_million_deep_is_refused_by_name_in_every_reader() {
     assert!(edn::parse(allowed.as_bytes()).is_ok());
 }
 
+/// `#object "…"` is a tagged string, and its brackets need not balance: found by the fuzz target `edn`.
+#[test]
+fn a_tagged_string_prints_so_that_it_reads_back() {
+    for text in ["#object \":[a\"", "#object \"a]\"", "#regex \"a\\\"\"", "#object[a.B 0x2]", "#\"a\\\"b\""] {
+        let value = one(text);
+        let mut printed = String::new();
+        edn::print(&value, &mut printed);
+        assert_eq!(one(&printed), value, "{text} printed as {printed}");
+    }
+}
+
+/// Half a surrogate pair is no character, but which half it was keeps two strings apart.
+#[test]
+fn different_halves_of_pairs_stay_different_values() {
+    assert_ne!(one(r#""\ud83d""#), one(r#""\ud83e""#));
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
