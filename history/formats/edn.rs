@@ -478,12 +478,10 @@ impl<'a> Parser<'a> {
                 if (0xd800..0xdc00).contains(&unit)
                     && matches!(self.bytes.get(at + 6..), None | Some([] | [b'\\'] | [b'\\', b'u', ..]))
                 {
-                    match self.unit(at + 6)? {
-                        low @ 0xdc00..0xe000 => {
-                            push_char(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
-                            return Ok(at + 12);
-                        }
-                        _ => {}
+                    let low = self.unit(at + 6)?;
+                    if (0xdc00..0xe000).contains(&low) {
+                        push_char(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
+                        return Ok(at + 12);
                     }
                 }
                 push_char(unit, out);
@@ -673,7 +671,10 @@ impl<'a> Parser<'a> {
 
 /// The beginning of a text, for messages.
 pub(crate) fn short(text: &str) -> &str {
-    &text[..text.floor_char_boundary(60)]
+    match text.char_indices().nth(60) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
 }
 
 fn clip(token: &[u8]) -> &[u8] {

@@ -297,8 +297,8 @@ impl Importer {
         let asked = match self.open.remove(&process) {
             Some((id, spelled)) => {
                 let op = self.builder.history_mut().op(id);
-                let same = |f: &Box<str>| spelled.as_ref() == Some(f) || **f == *op.f();
-                match row.f.as_ref().is_none_or(same) {
+                let same = |f: &str| spelled.as_deref() == Some(f) || f == op.f();
+                match row.f.as_deref().is_none_or(same) {
                     true => Some((id, shell(&op, row.key))),
                     false => None,
                 }
