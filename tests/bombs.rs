@@ -184,7 +184,7 @@ fn small_bombs_end_in_an_error_that_names_the_limit_or_in_a_verdict() {
             line(out, 0, end - 1, "invoke", "read", 1, "null");
             line(out, 0, end, "ok", "read", 1, "7");
         }),
-        bomb("a-run-until-2-to-the-63.jsonl", 2, "truncated", |out| {
+        bomb("a-run-until-2-to-the-63.jsonl", 2, "unknown: vacuous", |out| {
             put(
                 out,
                 "{\"schism\":1,\"tool\":\"t\",\"run\":\"r\",\"seed\":7,\"clock\":\"m\",\"nodes\":[],\"workload\":\"register\"}\n",
