@@ -11,6 +11,7 @@ use crate::{exit, verify};
 use checkers::linearizable::initial::{Init, LinearizableFrom};
 use checkers::linearizable::{Linearizable, Object};
 use checkers::{Budget, Checker, Findings, Model, Verdict, Witness};
+use history::jsonl::Limits;
 use history::{History, OpId, Value};
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -58,7 +59,7 @@ pub(crate) fn certificate(
     };
     let history = &input.history;
     let witness = witness(object, init, &judgement.findings, history, budget)?;
-    let raw = input::raw(&input.path).map_err(|e| e.says)?;
+    let raw = input::raw(&input.path, &Limits::default()).map_err(|e| e.says)?;
     let tuples = history.notes().iter().any(|n| {
         n.f.as_ref() == "import" && n.value.as_text().is_some_and(|t| t.contains("[key value] tuples"))
     });
@@ -153,7 +154,7 @@ pub fn main(args: &VerifyCertificateArgs) -> Result<i32, Failure> {
             at(&"it names no history that is there; name one: schism verify-certificate FILE HISTORY")
         })?,
     };
-    let raw = input::raw(&history)?;
+    let raw = input::raw(&history, &Limits::default())?;
     match verify::verify(&text, &raw) {
         Ok(says) => {
             println!("{}: verified: {says}", history.display());

@@ -210,7 +210,7 @@ impl Question {
 }
 
 /// The object that a spec's word stands for.
-fn object(spec: &str) -> Option<Object> {
+pub fn object(spec: &str) -> Option<Object> {
     match spec {
         "lock" => Some(Object::Mutex),
         name => Object::named(name).ok().filter(|o| *o != Object::Auto),
@@ -286,6 +286,11 @@ pub fn judged(path: &Path, read: &ReadArgs, spec: &str) -> Result<Judged, Failur
 
 /// `512MiB`, `2GiB`, `100000`.
 pub fn bytes(text: &str) -> Result<u64, Failure> {
+    bytes_of("--memory", text)
+}
+
+/// As [`bytes`], for another flag.
+pub fn bytes_of(flag: &str, text: &str) -> Result<u64, Failure> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let factor = match text[split..].trim().to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -296,7 +301,7 @@ pub fn bytes(text: &str) -> Result<u64, Failure> {
     };
     match text[..split].parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|n| *n > 0) {
         Some(n) => Ok(n),
-        None => Err(Failure::usage(format!("--memory takes bytes such as 512MiB or 2GiB, not {text:?}"))),
+        None => Err(Failure::usage(format!("{flag} takes bytes such as 512MiB or 2GiB, not {text:?}"))),
     }
 }
 
@@ -309,17 +314,20 @@ pub fn checkers_for(history: &History, spec: &str) -> Result<(String, Vec<Box<dy
         return Ok((name.to_string(), judge::of_workload(workload)));
     }
     let spec = if spec == "auto" { detect(history)? } else { spec };
-    let mut found: Vec<Box<dyn Checker>> = object_checkers(spec);
+    known_calls(history, spec)?;
+    let mut found: Vec<Box<dyn Checker>> = object_checkers(spec, history);
     found.push(Box::new(checkers::stats::Stats));
     Ok((spec.to_string(), found))
 }
 
-fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
+fn object_checkers(spec: &str, history: &History) -> Vec<Box<dyn Checker>> {
     use linearizable::{Linearizable, Object};
     let linearizable = |object| -> Box<dyn Checker> { Box::new(Linearizable::of(object)) };
     match spec {
         "register" => vec![linearizable(Object::Register)],
         "cas-register" => vec![linearizable(Object::CasRegister)],
+        // Asked for one by one, elements are judged each as an object; read whole, by what is found again.
+        "set" if !history.ops().any(|op| op.f() == "read") => vec![linearizable(Object::Set)],
         "set" => vec![Box::new(checkers::set::Set)],
         "counter" => vec![linearizable(Object::Counter), Box::new(checkers::counter::Counter)],
         "list" => vec![linearizable(Object::List), Box::new(checkers::list::List)],
@@ -329,6 +337,25 @@ fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
         "lock" => vec![Box::new(checkers::lock::Lock)],
         // Named as the object is; `known_spec` has seen to the rest.
         other => Object::named(other).map(linearizable).into_iter().collect(),
+    }
+}
+
+/// A call that the object does not have would be judged by nothing; one that failed did not happen.
+fn known_calls(history: &History, spec: &str) -> Result<(), String> {
+    let known = object(spec).map(linearizable::Object::calls).unwrap_or_default();
+    let foreign =
+        history.ops().find(|op| op.kind() != history::OutcomeKind::Fail && !known.contains(&op.f()));
+    match foreign.filter(|_| !known.is_empty()) {
+        None => Ok(()),
+        Some(op) => Err(format!(
+            "{}a {spec} has no call {:?} (op #{}: {}); it has: {}. Name another object with --spec ({}), or leave such ops out",
+            op.line().map(|line| format!("line {line}: ")).unwrap_or_default(),
+            op.f(),
+            op.id.0,
+            op.call(),
+            known.join(", "),
+            SPECS.join(", ")
+        )),
     }
 }
 
@@ -399,12 +426,7 @@ fn tell(args: &CheckArgs, input: &Input, spec: &str, first: &str, judgement: &Ju
     {
         text += &format!("  {advice}\n");
     }
-    if input.history.ties() > 0 && input.format != "jsonl" {
-        text += &format!(
-            "  {} events share a time stamp with the one before: taken as concurrent\n",
-            input.history.ties()
-        );
-    }
+    text += &reservations(&input.history, judgement);
     match args.json {
         true => eprint!("{text}"),
         false => print!("{text}"),
@@ -430,6 +452,29 @@ fn advice(args: &CheckArgs, reason: &checkers::Reason) -> Option<String> {
         _ => return None,
     };
     Some(format!("If the rest is like the part that is settled, {flag} would do."))
+}
+
+/// What a reader has to know about the record before the verdict is worth anything, and why it took long.
+fn reservations(history: &History, judgement: &Judgement) -> String {
+    let mut text = String::new();
+    if history.ties() > 0 && history.ties_are_concurrent() {
+        let ties = history.ties();
+        text += &format!("  {ties} events share a time stamp with the one before: taken as concurrent\n");
+    }
+    for note in history.notes().iter().filter(|n| &*n.f == "import") {
+        text += &format!("  as read: {}\n", note.value.to_plain());
+    }
+    if let n @ 1.. = history.altered().len() {
+        text += &format!("  {n} completions repeat another argument than was asked: what was asked counts\n");
+    }
+    for (_, why) in
+        judgement.findings.iter().flat_map(|f| &f.measured).filter(|(name, _)| name.as_str() == "why_search")
+    {
+        for why in why.as_array().into_iter().flatten() {
+            text += &format!("  searched {} keys: {}\n", why["keys"], why["why"].as_str().unwrap_or(""));
+        }
+    }
+    text
 }
 
 /// One op on one line: `#12 p3 on n2 write x 4  1.203–1.207 s  ok`.
@@ -517,10 +562,11 @@ mod tests {
 
     #[test]
     fn every_spec_has_a_judge() {
+        let empty = history::Builder::new().finish();
         for spec in SPECS {
-            assert!(known_spec(spec).is_ok() && !object_checkers(spec).is_empty(), "{spec}");
+            assert!(known_spec(spec).is_ok() && !object_checkers(spec, &empty).is_empty(), "{spec}");
         }
-        assert!(known_spec("semaphore:3").is_ok() && !object_checkers("semaphore:3").is_empty());
+        assert!(known_spec("semaphore:3").is_ok() && !object_checkers("semaphore:3", &empty).is_empty());
         for bad in ["semaphore:0", "lock:2", "register:1", "nosuch:1"] {
             assert!(known_spec(bad).is_err(), "{bad}");
         }

@@ -4,7 +4,7 @@
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand};
-use history::jsonl::ReadOptions;
+use history::jsonl::{Limits, ReadOptions};
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -209,6 +209,9 @@ pub struct ReadArgs {
     /// Values of a foreign file are `[key value]` tuples; auto goes by their look
     #[arg(long, default_value = "auto", value_parser = ["auto", "yes", "no"])]
     pub independent: String,
+    /// Another bound on hostile input: line, value, file, ops, keys or unpacked, as in line=64MiB (repeatable)
+    #[arg(long = "limit", value_name = "NAME=N")]
+    pub limits: Vec<String>,
 }
 
 impl ReadArgs {
@@ -219,14 +222,30 @@ impl ReadArgs {
             return Err(crate::campaign::unknown("format", &self.format, names));
         }
         Ok(ReadOptions {
+            limits: self.limits()?,
             any_failed_cas_is_mismatch: self.cas_fail == "mismatch",
             independent: match self.independent.as_str() {
                 "yes" => Some(true),
                 "no" => Some(false),
                 _ => None,
             },
-            ..ReadOptions::default()
         })
+    }
+
+    fn limits(&self) -> Result<Limits, Failure> {
+        let mut limits = Limits::default();
+        for limit in &self.limits {
+            let Some((name, size)) = limit.split_once('=') else {
+                return Err(Failure::usage(format!(
+                    "--limit takes NAME=N such as line=64MiB, not {limit:?}"
+                )));
+            };
+            let size = crate::check::bytes_of(&format!("--limit {name}="), size)?;
+            if !limits.set(name, size) {
+                return Err(crate::campaign::unknown("limit", name, Limits::NAMES.into_iter()));
+            }
+        }
+        Ok(limits)
     }
 }
 
@@ -301,7 +320,7 @@ pub struct ServeArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
-    /// workloads, nemeses, targets, bugs, checkers, models, providers, promises
+    /// workloads, nemeses, targets, bugs, checkers, models, specs, providers, promises, formats
     pub kind: String,
     #[arg(long)]
     pub json: bool,

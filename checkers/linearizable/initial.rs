@@ -116,7 +116,7 @@ fn judge_part(part: &Part<FromAny>, limits: &Limits, history: &History) -> Judge
         Answer::Unknown(why) => unknown(why, part, decided.settled),
     };
     let (by, steps, ops, key) = (decided.by, decided.steps, part.ops.len(), part.key.clone());
-    Judged { verdict, order, by, steps, ops, key }
+    Judged { verdict, order, by, steps, ops, key, why_search: None }
 }
 
 /// Is there a first value from which these ops of one register are linearizable? Cost: a plain decision for each of
