@@ -51,7 +51,7 @@ fn main() {
                 let part: Vec<_> =
                     preprocess::needed(&spec, &ops).into_iter().map(|i| ops[i].clone()).collect();
                 let r = match what.as_str() {
-                    "relaxed" => frontier::relaxed(&spec, &part, &limits, None),
+                    "relaxed" => frontier::relaxed(&spec, &part, &limits, None).1,
                     _ => frontier::cegar(&spec, &part, &limits),
                 };
                 (format!("{:.20}", format!("{:?}", r.answer)), r.steps)

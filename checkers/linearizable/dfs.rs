@@ -87,8 +87,8 @@ struct Window {
     hi: u32,
 }
 
-struct Search<'a, S: Spec> {
-    table: Table<'a, S>,
+struct Search<'a> {
+    table: Table<'a>,
     limits: Limits,
     stop: Option<&'a AtomicBool>,
     memo: Memo,
@@ -109,8 +109,8 @@ struct Search<'a, S: Spec> {
     most: usize,
 }
 
-impl<'a, S: Spec> Search<'a, S> {
-    fn new(spec: &'a S, ops: &'a [Timed<S>], limits: &Limits, stop: Option<&'a AtomicBool>) -> Self {
+impl<'a> Search<'a> {
+    fn new<S: Spec>(spec: &'a S, ops: &'a [Timed<S>], limits: &Limits, stop: Option<&'a AtomicBool>) -> Self {
         let table = Table::new(spec, ops);
         let n = table.ok.len() as u32;
         let mut info_at = vec![n];

@@ -3,6 +3,7 @@
 //! The order of engines is fixed and each is sequential, so an answer is a function of the input alone.
 
 use super::dfs::{self, Limits};
+use super::frontier::Relaxed;
 use super::preprocess;
 use super::replay::replay;
 use super::spec::{Pos, Spec, Timed};
@@ -103,13 +104,19 @@ fn portfolio<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<
     {
         return decided;
     }
-    let first = (10 * ops.len() as u64).max(100_000);
+    let first = (10 * ops.len() as u64).max(200_000);
+    // Once the relaxed frontier accepts, it has nothing more to say.
+    let mut accepted = false;
     for round in 0..4u32 {
         let steps = first << (3 * round);
-        let (deep, broad) =
-            both(spec, ops, &tried.limited(steps), &tried.limited(steps * if round == 0 { 10 } else { 2 }));
-        for (by, report) in [("dfs", Some(deep)), ("relaxed", broad)] {
-            if let Some(decided) = report.and_then(|r| tried.counts(by, r)) {
+        let broad = (!accepted).then(|| tried.limited(steps * if round == 0 { 4 } else { 2 }));
+        let (deep, broad) = both(spec, ops, &tried.limited(steps), broad.as_ref());
+        if let Some(decided) = tried.counts("dfs", deep) {
+            return decided;
+        }
+        if let Some((says, report)) = broad {
+            accepted = matches!(says, Relaxed::Accepts);
+            if let Some(decided) = tried.counts("relaxed", report) {
                 return decided;
             }
         }
@@ -139,8 +146,8 @@ fn both<S: Decide>(
     spec: &S,
     ops: &[Timed<S>],
     deep: &Limits,
-    broad: &Limits,
-) -> (dfs::Report, Option<dfs::Report>) {
+    broad: Option<&Limits>,
+) -> (dfs::Report, Option<(Relaxed, dfs::Report)>) {
     let stop = AtomicBool::new(false);
     let dfs = || {
         let report = dfs::search(spec, ops, deep);
@@ -149,9 +156,9 @@ fn both<S: Decide>(
         }
         report
     };
-    let relaxed = || match stop.load(Ordering::Relaxed) {
-        true => None,
-        false => Some(frontier::relaxed(spec, ops, broad, Some(&stop))),
+    let relaxed = || match (broad, stop.load(Ordering::Relaxed)) {
+        (Some(limits), false) => Some(frontier::relaxed(spec, ops, limits, Some(&stop))),
+        _ => None,
     };
     // On one thread the second would only start after the first anyway.
     let (deep, broad) = match ops.len() > SIDE_BY_SIDE && rayon::current_num_threads() > 1 {

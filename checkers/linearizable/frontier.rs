@@ -20,53 +20,32 @@ const NOTHING: u32 = u32::MAX;
 
 /// An order, or `Spent`: never `No`.
 pub fn beam<S: Spec>(spec: &S, ops: &[Timed<S>], width: usize, limits: &Limits) -> Report {
-    let mut frontier = Frontier::new(spec, ops, Some(width), limits, None);
-    let counted = vec![true; frontier.table.infos.len()];
-    let outcome = frontier.run(&counted);
-    let answer = match outcome {
-        Outcome::Survived(nodes) => {
-            frontier.order(nodes[0].tail).map_or(Answer::Spent(Why::Steps), Answer::Yes)
-        }
-        Outcome::Empty => Answer::Spent(Why::Steps),
-        Outcome::Spent(why) => Answer::Spent(why),
-    };
-    frontier.report(answer)
+    Frontier::new(spec, ops, Some(width), limits, None).beam()
 }
 
-/// `No` or `Spent`; `Yes` only where there is no info op to be relaxed about.
-pub fn relaxed<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits, stop: Option<&AtomicBool>) -> Report {
-    let mut frontier = Frontier::new(spec, ops, None, limits, stop);
-    let counted = vec![false; frontier.table.infos.len()];
-    let answer = match frontier.run(&counted) {
-        Outcome::Empty => Answer::No,
-        Outcome::Survived(nodes) if counted.is_empty() => {
-            frontier.order(nodes[0].tail).map_or(Answer::Spent(Why::Disagreement), Answer::Yes)
-        }
-        Outcome::Survived(_) => Answer::Spent(Why::Steps),
-        Outcome::Spent(why) => Answer::Spent(why),
-    };
-    frontier.report(answer)
+/// What a relaxed look at a history comes to.
+pub enum Relaxed {
+    No,
+    /// Only where there is no info op to be relaxed about.
+    Yes(Vec<usize>),
+    /// Something remains, perhaps by repeating an info: no larger budget would tell more.
+    Accepts,
+    Spent(Why),
+}
+
+/// Lets every info op take effect as often as it likes. The report's `settled` means nothing here.
+pub fn relaxed<S: Spec>(
+    spec: &S,
+    ops: &[Timed<S>],
+    limits: &Limits,
+    stop: Option<&AtomicBool>,
+) -> (Relaxed, Report) {
+    Frontier::new(spec, ops, None, limits, stop).relaxed()
 }
 
 /// Counterexample-guided: relaxed about all infos, then exact about those that were overused. Yes and no.
 pub fn cegar<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Report {
-    let mut frontier = Frontier::new(spec, ops, None, limits, None);
-    let mut counted = vec![false; frontier.table.infos.len()];
-    loop {
-        let nodes = match frontier.run(&counted) {
-            Outcome::Empty => return frontier.report(Answer::No),
-            Outcome::Spent(why) => return frontier.report(Answer::Spent(why)),
-            Outcome::Survived(nodes) => nodes,
-        };
-        let least = nodes.iter().map(|n| frontier.overused(n.tail)).min_by_key(|o| (o.len(), o.clone()));
-        match least {
-            Some(overused) if !overused.is_empty() => overused.into_iter().for_each(|g| counted[g] = true),
-            _ => {
-                let fits = nodes.iter().find_map(|n| frontier.order(n.tail));
-                return frontier.report(fits.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
-            }
-        }
-    }
+    Frontier::new(spec, ops, None, limits, None).cegar()
 }
 
 /// The state, the infos used, and the ops that are in although they complete later (by slot).
@@ -113,8 +92,8 @@ enum Outcome {
     Spent(Why),
 }
 
-struct Frontier<'a, S: Spec> {
-    table: Table<'a, S>,
+struct Frontier<'a> {
+    table: Table<'a>,
     limits: Limits,
     stop: Option<&'a AtomicBool>,
     width: Option<usize>,
@@ -131,8 +110,8 @@ struct Frontier<'a, S: Spec> {
 
 const SWEEP: usize = 1 << 16;
 
-impl<'a, S: Spec> Frontier<'a, S> {
-    fn new(
+impl<'a> Frontier<'a> {
+    fn new<S: Spec>(
         spec: &'a S,
         ops: &'a [Timed<S>],
         width: Option<usize>,
@@ -155,6 +134,64 @@ impl<'a, S: Spec> Frontier<'a, S> {
             at: 0,
             settled: 0,
             most_bytes: 0,
+        }
+    }
+
+    fn beam(mut self) -> Report {
+        let counted = vec![true; self.table.infos.len()];
+        let answer = match self.run(&counted) {
+            Outcome::Survived(nodes) => {
+                self.order(nodes[0].tail).map_or(Answer::Spent(Why::Steps), Answer::Yes)
+            }
+            Outcome::Empty => Answer::Spent(Why::Steps),
+            Outcome::Spent(why) => Answer::Spent(why),
+        };
+        self.report(answer)
+    }
+
+    fn relaxed(mut self) -> (Relaxed, Report) {
+        let counted = vec![false; self.table.infos.len()];
+        let says = match self.run(&counted) {
+            Outcome::Empty => Relaxed::No,
+            Outcome::Survived(nodes) if counted.is_empty() => {
+                self.order(nodes[0].tail).map_or(Relaxed::Spent(Why::Disagreement), Relaxed::Yes)
+            }
+            Outcome::Survived(_) => Relaxed::Accepts,
+            Outcome::Spent(why) => Relaxed::Spent(why),
+        };
+        self.settled = 0;
+        let answer = match &says {
+            Relaxed::No => Answer::No,
+            Relaxed::Yes(order) => Answer::Yes(order.clone()),
+            Relaxed::Accepts => Answer::Spent(Why::Steps),
+            Relaxed::Spent(why) => Answer::Spent(why.clone()),
+        };
+        (says, self.report(answer))
+    }
+
+    fn cegar(mut self) -> Report {
+        let mut counted = vec![false; self.table.infos.len()];
+        loop {
+            let nodes = match self.run(&counted) {
+                Outcome::Empty => return self.report(Answer::No),
+                Outcome::Spent(why) => {
+                    // What a relaxed look got past is not settled.
+                    self.settled = if counted.iter().all(|c| *c) { self.settled } else { 0 };
+                    return self.report(Answer::Spent(why));
+                }
+                Outcome::Survived(nodes) => nodes,
+            };
+            self.settled = 0;
+            let least = nodes.iter().map(|n| self.overused(n.tail)).min_by_key(|o| (o.len(), o.clone()));
+            match least {
+                Some(overused) if !overused.is_empty() => {
+                    overused.into_iter().for_each(|g| counted[g] = true);
+                }
+                _ => {
+                    let fits = nodes.iter().find_map(|n| self.order(n.tail));
+                    return self.report(fits.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
+                }
+            }
         }
     }
 

@@ -70,7 +70,7 @@ struct Access {
 }
 
 struct Lazy<'a> {
-    table: Table<'a, Register>,
+    table: Table<'a>,
     limits: Limits,
     accesses: Vec<Access>,
     /// The group of infos that write a value.

@@ -43,13 +43,44 @@ pub struct Infos {
 /// Sorted (group of infos, number used).
 pub type Counts = Vec<(u32, u32)>;
 
-pub struct Table<'a, S: Spec> {
+/// The object behind a table. Everything else in the engines is the same code for every object, compiled once.
+trait Machine {
+    /// The state after the op `sample` in `state`, by number, or [`REFUSED`].
+    fn apply(&mut self, state: u32, sample: u32) -> u32;
+    /// Bytes of the states met so far.
+    fn bytes(&self) -> usize;
+}
+
+struct Object<'a, S: Spec> {
     spec: &'a S,
     ops: &'a [Timed<S>],
+    states: Interned<S::State>,
+    heap: usize,
+}
+
+impl<S: Spec> Machine for Object<'_, S> {
+    fn apply(&mut self, state: u32, sample: u32) -> u32 {
+        let op = &self.ops[sample as usize];
+        let Some(next) = self.spec.step(self.states.get(state), &op.call, op.reply.as_ref()) else {
+            return REFUSED;
+        };
+        let known = self.states.len();
+        let id = self.states.id(&next);
+        // Interned things are held twice: in the table and in the index.
+        self.heap += (self.states.len() - known) * 2 * self.spec.weight(&next);
+        id
+    }
+
+    fn bytes(&self) -> usize {
+        self.states.len() * (2 * size_of::<S::State>() + 56) + self.heap
+    }
+}
+
+pub struct Table<'a> {
+    machine: Box<dyn Machine + 'a>,
     pub ok: Vec<Ok>,
     pub infos: Vec<Infos>,
     classes: Vec<Class>,
-    states: Interned<S::State>,
     counts: Interned<Counts>,
     wide: Interned<Vec<u32>>,
     rows: Vec<Vec<u32>>,
@@ -64,8 +95,8 @@ pub struct Table<'a, S: Spec> {
     waiting: Vec<Vec<u32>>,
 }
 
-impl<'a, S: Spec> Table<'a, S> {
-    pub fn new(spec: &'a S, ops: &'a [Timed<S>]) -> Self {
+impl<'a> Table<'a> {
+    pub fn new<S: Spec>(spec: &'a S, ops: &'a [Timed<S>]) -> Self {
         let mut calls: Interned<&S::Call> = Interned::default();
         let mut pairs: Interned<(&S::Call, Option<&S::Reply>)> = Interned::default();
         let (mut classes, mut infos) = (Vec::new(), Vec::<Infos>::new());
@@ -98,13 +129,14 @@ impl<'a, S: Spec> Table<'a, S> {
             }
         }
         let width = assign_slots(&mut ok);
+        let mut states = Interned::default();
+        states.id(&spec.init());
+        let waiting = if spec.seen_at_once() { infos_waiting(spec, ops, &infos) } else { Vec::new() };
         let mut table = Table {
-            spec,
-            ops,
+            machine: Box::new(Object { spec, ops, states, heap: 0 }),
             ok,
             infos,
             classes,
-            states: Interned::default(),
             counts: Interned::default(),
             wide: Interned::default(),
             rows: Vec::new(),
@@ -112,23 +144,11 @@ impl<'a, S: Spec> Table<'a, S> {
             steps: 0,
             heap: 0,
             width,
-            waiting: Vec::new(),
+            waiting,
         };
-        if spec.seen_at_once() {
-            table.waiting = table.infos_waiting();
-        }
-        table.states.id(&spec.init());
         table.counts.id(&Vec::new());
         table.wide.id(&Vec::new());
         table
-    }
-
-    fn infos_waiting(&self) -> Vec<Vec<u32>> {
-        let sample = |g: &Infos| &self.ops[g.members[0] as usize];
-        let wants = |by: &Infos, info: &Infos| self.spec.wants(sample(by), &sample(info).call);
-        let all = 0..self.infos.len() as u32;
-        let of = |info: &Infos| all.clone().filter(|h| wants(&self.infos[*h as usize], info)).collect();
-        self.infos.iter().map(of).collect()
     }
 
     /// Does anything wait for an info of this group, which leads from `state` to `next`? `open`: the classes of the ok
@@ -195,15 +215,7 @@ impl<'a, S: Spec> Table<'a, S> {
     }
 
     fn apply(&mut self, state: u32, class: u32) -> u32 {
-        let op = &self.ops[self.classes[class as usize].sample as usize];
-        let Some(next) = self.spec.step(self.states.get(state), &op.call, op.reply.as_ref()) else {
-            return REFUSED;
-        };
-        let known = self.states.len();
-        let id = self.states.id(&next);
-        // Interned things are held twice: in the table and in the index.
-        self.heap += (self.states.len() - known) * 2 * self.spec.weight(&next);
-        id
+        self.machine.apply(state, self.classes[class as usize].sample)
     }
 
     pub fn used(&self, infos: u32, group: u32) -> u32 {
@@ -258,13 +270,21 @@ impl<'a, S: Spec> Table<'a, S> {
     }
 
     pub fn bytes(&self) -> usize {
-        self.states.len() * (2 * size_of::<S::State>() + 56)
+        self.machine.bytes()
             + self.sparse.capacity() * 13
             + self.heap
             + self.ok.len() * size_of::<Ok>()
             + self.classes.len() * (size_of::<Class>() + 40)
             + self.infos.iter().map(|g| g.members.len() * 8 + 64).sum::<usize>()
     }
+}
+
+/// For each group of infos the groups that want it.
+fn infos_waiting<S: Spec>(spec: &S, ops: &[Timed<S>], infos: &[Infos]) -> Vec<Vec<u32>> {
+    let sample = |g: &Infos| &ops[g.members[0] as usize];
+    let wants = |by: &Infos, info: &Infos| spec.wants(sample(by), &sample(info).call);
+    let of = |info: &Infos| (0..infos.len() as u32).filter(|h| wants(&infos[*h as usize], info)).collect();
+    infos.iter().map(of).collect()
 }
 
 /// Gives each ok op a number that no other op open at the same time has, the lowest free one. Returns how many there

@@ -73,7 +73,7 @@ fn agree(seed: u64, rounds: u32) {
         let limits = Limits::default();
         let cegar = frontier::cegar(&SPEC, &ops, &limits);
         assert_eq!(cegar.is_yes(), truth, "cegar: {ops:?}");
-        let relaxed = frontier::relaxed(&SPEC, &ops, &limits, None).answer;
+        let relaxed = frontier::relaxed(&SPEC, &ops, &limits, None).1.answer;
         refuted += (relaxed == dfs::Answer::No) as u32;
         assert!(relaxed != dfs::Answer::No || !truth, "relaxed: {ops:?}");
         if let Some(report) = lazy::search(&SPEC, &ops, &limits) {

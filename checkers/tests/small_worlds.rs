@@ -57,7 +57,7 @@ fn count<S: Decide>(
 fn frontiers<S: Spec>(spec: &S, ops: &[Timed<S>], truth: bool) {
     let limits = dfs::Limits::default();
     assert_eq!(says(spec, ops, frontier::cegar(spec, ops, &limits)), truth, "cegar: {ops:?}");
-    match frontier::relaxed(spec, ops, &limits, None).answer {
+    match frontier::relaxed(spec, ops, &limits, None).1.answer {
         dfs::Answer::No => assert!(!truth, "relaxed says no: {ops:?}"),
         dfs::Answer::Yes(order) => assert!(truth && replay::replay(spec, ops, &order).is_ok(), "{ops:?}"),
         dfs::Answer::Spent(_) => assert!(ops.iter().any(|o| !o.is_ok()), "relaxed gave up: {ops:?}"),
