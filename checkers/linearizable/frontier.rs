@@ -62,8 +62,10 @@ pub fn cegar<S: Spec>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Report {
         match least {
             Some(overused) if !overused.is_empty() => overused.into_iter().for_each(|g| counted[g] = true),
             _ => {
-                let fits = nodes.iter().find_map(|n| frontier.order(n.tail));
-                return frontier.report(fits.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
+                // Another one may have an order too, of infos that were used before they were invoked.
+                let fits = nodes.iter().find(|n| frontier.overused(n.tail).is_empty()).map(|n| n.tail);
+                let order = fits.and_then(|tail| frontier.order(tail));
+                return frontier.report(order.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
             }
         }
     }
