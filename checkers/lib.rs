@@ -5,6 +5,7 @@
 //! (`workloads/`), how a verdict is drawn (`src/report`).
 //! To add a checker: one file here, one line in [`ALL`].
 
+pub mod atomicity;
 pub mod availability;
 pub mod counter;
 pub mod coverage;
@@ -13,8 +14,10 @@ pub mod linearizable;
 pub mod list;
 pub mod lock;
 pub mod logs;
+pub mod models;
 pub mod presence;
 pub mod regular;
+pub mod sequential;
 pub mod set;
 pub mod stats;
 pub mod verdict;

@@ -19,12 +19,14 @@ pub mod frontier;
 pub mod hash;
 pub mod holds;
 pub mod increments;
+pub mod initial;
 pub mod lazy;
 pub mod levels;
 pub mod max_register;
 pub mod memo;
 pub mod multi_register;
 pub mod mutex;
+pub mod object;
 pub mod objects;
 pub mod oracle;
 pub mod peel;
@@ -49,6 +51,8 @@ pub mod unique_ids;
 pub mod versioned;
 pub mod weaker;
 
+pub use object::Object;
+
 use crate::verdict::{Counterexample, Findings, Model, Reason, Verdict, Why, Witness};
 use crate::{Budget, Checker};
 use bind::Bind;
@@ -56,7 +60,7 @@ use dfs::Limits;
 use engine::Answer;
 use explain::{Part, explain};
 use fenced::FencedLock;
-use history::{History, Op, OpId, Value, ValueId};
+use history::{History, Op, OpId, ReplyId, Value, ValueId};
 use max_register::MaxRegister;
 use multi_register::MultiRegister;
 use objects::{Counter, Element, List, Mutex, Queue, Register, WholeSet};
@@ -70,138 +74,6 @@ use std::collections::BTreeMap;
 use text_kv::Text;
 use unique_ids::UniqueIds;
 use versioned::VersionedKv;
-
-/// What the keys hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Object {
-    /// Found out from the calls.
-    Auto,
-    /// Registers with or without compare-and-set.
-    Register,
-    CasRegister,
-    Counter,
-    List,
-    Queue,
-    Stack,
-    PriorityQueue,
-    Mutex,
-    /// By element where nobody reads a whole set, else whole.
-    Set,
-    /// Several registers in one call; all hold this number at first, nil if there is none.
-    MultiRegister(Option<i64>),
-    MaxRegister,
-    /// How often one owner may acquire; `None`: any number of times.
-    ReentrantLock(Option<u32>),
-    FencedLock,
-    /// How many permits there are.
-    Semaphore(u32),
-    VersionedKv,
-    UniqueIds,
-    /// A text that is put, appended to and read, by key.
-    Kv,
-}
-
-impl Object {
-    pub const ALL: [Object; 18] = [
-        Object::Auto,
-        Object::Register,
-        Object::CasRegister,
-        Object::Counter,
-        Object::List,
-        Object::Queue,
-        Object::Stack,
-        Object::PriorityQueue,
-        Object::Mutex,
-        Object::Set,
-        Object::MultiRegister(None),
-        Object::MaxRegister,
-        Object::ReentrantLock(None),
-        Object::FencedLock,
-        Object::Semaphore(1),
-        Object::VersionedKv,
-        Object::UniqueIds,
-        Object::Kv,
-    ];
-
-    /// The flag's word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Object::Auto => "auto",
-            Object::Register => "register",
-            Object::CasRegister => "cas-register",
-            Object::Counter => "counter",
-            Object::List => "list",
-            Object::Queue => "queue",
-            Object::Stack => "stack",
-            Object::PriorityQueue => "priority-queue",
-            Object::Mutex => "mutex",
-            Object::Set => "set",
-            Object::MultiRegister(_) => "multi-register",
-            Object::MaxRegister => "max-register",
-            Object::ReentrantLock(_) => "reentrant-lock",
-            Object::FencedLock => "fenced-lock",
-            Object::Semaphore(_) => "semaphore",
-            Object::VersionedKv => "versioned-kv",
-            Object::UniqueIds => "unique-ids",
-            Object::Kv => "kv",
-        }
-    }
-
-    /// From the flag's word, with its parameter behind a colon where it takes one: `semaphore:3` (permits, 1 unless
-    /// said), `reentrant-lock:2` (acquires of one owner, unbounded unless said), `multi-register:0` (the number that
-    /// registers hold at first, nil unless said). The error says what was expected.
-    pub fn named(text: &str) -> Result<Object, String> {
-        let (name, parameter) = match text.split_once(':') {
-            Some((name, parameter)) => (name, Some(parameter)),
-            None => (text, None),
-        };
-        let object = Object::ALL.into_iter().find(|o| o.name() == name);
-        let object = object.ok_or_else(|| format!("there is no object {name:?}"))?;
-        let Some(parameter) = parameter else { return Ok(object) };
-        let count = || match parameter.parse() {
-            Ok(n @ 1..) => Ok(n),
-            _ => Err(format!("{name} takes a whole number from 1, not {parameter:?}")),
-        };
-        Ok(match object {
-            Object::Semaphore(_) => Object::Semaphore(count()?),
-            Object::ReentrantLock(_) => Object::ReentrantLock(Some(count()?)),
-            Object::MultiRegister(_) => Object::MultiRegister(Some(
-                parameter.parse().map_err(|_| format!("{name} takes a whole number, not {parameter:?}"))?,
-            )),
-            _ => return Err(format!("{name} takes no parameter")),
-        })
-    }
-
-    /// The object whose calls a history has; `None` where the calls fit no object or several.
-    pub fn guess(history: &History) -> Option<Object> {
-        let has = |names: &[&str]| history.ops().any(|op| names.contains(&op.f()));
-        let polls = has(&["poll"]);
-        let found: Vec<Object> = [
-            (Object::CasRegister, has(&["cas", "write"])),
-            (Object::List, has(&["append"])),
-            (Object::Queue, has(&["enqueue", "dequeue"])),
-            (Object::Stack, has(&["push", "pop"])),
-            (Object::PriorityQueue, polls),
-            (Object::Mutex, has(&["acquire", "release"])),
-            (if sums(history) { Object::Counter } else { Object::Set }, has(&["add", "remove"]) && !polls),
-        ]
-        .into_iter()
-        .filter_map(|(object, there)| there.then_some(object))
-        .collect();
-        match found.as_slice() {
-            [one] => Some(*one),
-            [] if has(&["read"]) => Some(Object::Register),
-            _ => None,
-        }
-    }
-}
-
-/// Reads return numbers, not lists of elements.
-fn sums(history: &History) -> bool {
-    let mut reads =
-        history.ops().filter(|op| op.f() == "read").filter_map(|op| op.read()).filter(|v| !v.is_null());
-    reads.next().is_some_and(|v| history.values().int(v).is_some())
-}
 
 /// The checker. Valid with a witness for each key, or invalid with a counterexample for each key that has none.
 #[derive(Clone, Copy, Debug)]
@@ -350,9 +222,16 @@ struct Judged {
     verdict: Verdict,
     order: Vec<OpId>,
     by: &'static str,
+    /// Why no closed form decided it, of a register.
+    why_search: Option<String>,
     steps: u64,
     ops: usize,
     key: Value,
+}
+
+/// Judges each key of a history as one such object, whatever model that object stands for.
+pub(crate) fn judge_as<O: Bind>(object: O, history: &History, budget: &Budget) -> Findings {
+    judge(&Plain(object), history, budget)
 }
 
 fn judge<P: Split>(split: &P, history: &History, budget: &Budget) -> Findings {
@@ -386,7 +265,11 @@ fn parts<P: Split>(split: &P, history: &History) -> Result<Vec<Part<P::Object>>,
     let mut at: BTreeMap<(ValueId, ValueId), usize> = BTreeMap::new();
     let mut parts: Vec<Part<P::Object>> = Vec::new();
     for op in history.ops() {
-        let Some((call, reply)) = split.object().take(&op, history)? else { continue };
+        let taken = split.object().take(&op, history).map_err(|why| match op.line() {
+            Some(line) => format!("line {line}: {why}"),
+            None => why,
+        })?;
+        let Some((call, reply)) = taken else { continue };
         let res = if reply.is_some() { op.res() } else { OPEN };
         let id = split.part(&op);
         let slot = *at.entry(id).or_insert_with(|| {
@@ -418,10 +301,46 @@ fn judge_part<S: Bind>(spec: &S, part: &Part<S>, limits: &Limits, history: &Hist
         verdict,
         order,
         by: decided.by,
+        why_search: (S::NOUN == "register" && matches!(decided.by, "dfs" | "beam"))
+            .then(|| why_search(part, &preprocess::needed(spec, &part.ops), history)),
         steps: decided.steps,
         ops: part.ops.len(),
         key: part.key.clone(),
     }
+}
+
+/// What the closed form of registers needs and this partition does not have: values written once.
+fn why_search<S: Bind>(part: &Part<S>, needed: &[usize], history: &History) -> String {
+    let mut first: BTreeMap<ValueId, OpId> = BTreeMap::new();
+    for op in needed.iter().map(|i| history.op(part.ids[*i])) {
+        let value = match (op.f(), op.cas()) {
+            ("write", _) => op.arg(),
+            ("cas", Some((old, new))) if old != new && op.reply() != ReplyId::Mismatch => new,
+            _ => continue,
+        };
+        let place = |op: &Op<'_>| match op.line() {
+            Some(line) => format!("line {line}"),
+            None => format!("op #{}", op.id.0),
+        };
+        let again = |before: String| {
+            let value = history.value(value);
+            let subject = match &part.key {
+                Value::Null => format!("the {}", S::NOUN),
+                key => format!("key {}", key.to_plain()),
+            };
+            format!(
+                "the fast decider needs values written once, but {subject} is given {value} by {before} and again by {}",
+                place(&op)
+            )
+        };
+        if value.is_null() {
+            return again("its beginning".into());
+        }
+        if let Some(before) = first.insert(value, op.id) {
+            return again(place(&history.op(before)));
+        }
+    }
+    "the fast decider could not place a refused cas".into()
 }
 
 fn unknown<S: Bind>(why: Why, part: &Part<S>, settled: u32) -> Verdict {
@@ -451,6 +370,10 @@ fn findings(judged: Vec<Judged>, history: &History) -> Findings {
     findings.measure("steps", judged.iter().map(|j| j.steps).sum::<u64>());
     findings.measure("engines", serde_json::json!(engines));
     findings.measure("invalid_keys", judged.iter().filter(|j| j.verdict.is_invalid()).count());
+    let searched: Vec<&String> = judged.iter().filter_map(|j| j.why_search.as_ref()).collect();
+    if let Some(why) = searched.first() {
+        findings.measure("why_search", serde_json::json!([{"keys": searched.len(), "why": why}]));
+    }
     let steps = judged.iter().map(|j| j.steps).sum();
     let by: Vec<&str> = engines.keys().copied().collect();
     let (mut parts, mut bad) = (Vec::new(), Vec::new());

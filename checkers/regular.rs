@@ -3,6 +3,8 @@
 //! Judged beside linearizability: "not linearizable, but regular" says that only overlapping reads disagree.
 
 use crate::linearizable::bind::Bind;
+use crate::linearizable::bind::NOBODYS;
+use crate::linearizable::initial::Init;
 use crate::linearizable::objects::Register;
 use crate::linearizable::spec::{OPEN, Timed};
 use crate::linearizable::story::{full, subject};
@@ -31,20 +33,32 @@ impl Checker for Regular {
         if !matches!(Object::guess(history), Some(Object::Register | Object::CasRegister)) {
             return findings;
         }
-        let (mut irregular, mut unsafe_) = (Vec::new(), Vec::new());
-        for (key, ids) in history.by_key() {
-            let (ops, ids) = part(&ids, history);
-            let spec = Register::default();
-            irregular.extend(weaker::irregular(&spec, &ops).map(|i| (key, ids[i])));
-            unsafe_.extend(weaker::unsafe_read(&spec, &ops).map(|i| (key, ids[i])));
-        }
-        findings
-            .with(Model::Regular, verdict(irregular, "regular", history))
-            .with(Model::Safe, verdict(unsafe_, "safe", history))
+        let (regular, safe) = judge(history, &Init::default());
+        findings.with(Model::Regular, regular).with(Model::Safe, safe)
     }
 }
 
-fn part(ids: &[OpId], history: &History) -> (Vec<Timed<Register>>, Vec<OpId>) {
+/// Regular, then safe, for registers that begin with `init`.
+pub(crate) fn judge(history: &History, init: &Init) -> (Verdict, Verdict) {
+    let (mut irregular, mut unsafe_) = (Vec::new(), Vec::new());
+    for (key, ids) in history.by_key() {
+        let (ops, ids) = part(&ids, history);
+        let first = |found: fn(&Register, &[Timed<Register>]) -> Option<usize>| match init.register(history) {
+            Some(spec) => found(&spec, &ops),
+            None => {
+                // What no write explains must have been there first; two such values cannot both have been.
+                let bad = found(&Register { init: NOBODYS }, &ops)?;
+                found(&Register { init: Register::default().sees(&ops[bad])? }, &ops)
+            }
+        };
+        irregular.extend(first(weaker::irregular).map(|i| (key, ids[i])));
+        unsafe_.extend(first(weaker::unsafe_read).map(|i| (key, ids[i])));
+    }
+    (verdict(irregular, "regular", history), verdict(unsafe_, "safe", history))
+}
+
+/// The ops of a register and their ids, failed ones left out.
+pub(crate) fn part(ids: &[OpId], history: &History) -> (Vec<Timed<Register>>, Vec<OpId>) {
     let taken = |id: &OpId| {
         let op = history.op(*id);
         let (call, reply) = Register::default().take(&op, history).ok()??;

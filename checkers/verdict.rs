@@ -15,6 +15,8 @@ pub enum Model {
     Sequential,
     /// Reads at most one write old (k = 2).
     TwoAtomic,
+    /// No read is older than some Δ, which is found.
+    DeltaAtomic,
     Regular,
     Safe,
     /// Acknowledged set elements are found again.
@@ -36,10 +38,11 @@ pub enum Model {
 }
 
 impl Model {
-    pub const ALL: [Model; 13] = [
+    pub const ALL: [Model; 14] = [
         Model::Linearizable,
         Model::Sequential,
         Model::TwoAtomic,
+        Model::DeltaAtomic,
         Model::Regular,
         Model::Safe,
         Model::Set,
@@ -57,6 +60,7 @@ impl Model {
             Model::Linearizable => "linearizable",
             Model::Sequential => "sequential",
             Model::TwoAtomic => "2-atomic",
+            Model::DeltaAtomic => "delta-atomic",
             Model::Regular => "regular",
             Model::Safe => "safe",
             Model::Set => "set",
@@ -82,6 +86,9 @@ impl Model {
                 "One order of all calls explains every reply and keeps each client's own order."
             }
             Model::TwoAtomic => "Each read returns one of the two latest values of some linearization.",
+            Model::DeltaAtomic => {
+                "Linearizable once each read may have begun a time Δ earlier; the smallest Δ is how stale reads are."
+            }
             Model::Regular => "Each read, alone, returns the last write before it or one that overlaps it.",
             Model::Safe => "A read that overlaps no write returns the last one before it.",
             Model::Set => "Acknowledged elements are found again, once, and nothing else is.",
@@ -94,6 +101,32 @@ impl Model {
             Model::Availability => "Calls are answered again after each strike.",
         }
     }
+}
+
+/// Which model implies which, for the same history: the first of each pair holds only where the second does.
+const STRONGER: [(Model, Model); 5] = [
+    (Model::Linearizable, Model::Sequential),
+    (Model::Linearizable, Model::TwoAtomic),
+    (Model::Linearizable, Model::DeltaAtomic),
+    (Model::Linearizable, Model::Regular),
+    (Model::Regular, Model::Safe),
+];
+
+impl Model {
+    /// What a history that satisfies `self` satisfies too. A model does not count as implying itself.
+    pub fn implies(self, other: Model) -> bool {
+        STRONGER.iter().any(|(a, b)| *a == self && (*b == other || b.implies(other)))
+    }
+
+    /// Linearizability and the models around it, strongest first: what `--model` takes.
+    pub const AROUND: [Model; 6] = [
+        Model::Linearizable,
+        Model::Sequential,
+        Model::TwoAtomic,
+        Model::DeltaAtomic,
+        Model::Regular,
+        Model::Safe,
+    ];
 }
 
 impl fmt::Display for Model {

@@ -159,6 +159,19 @@ pub enum Event {
 }
 
 impl Event {
+    pub(crate) fn time_mut(&mut self) -> &mut Nanos {
+        match self {
+            Event::Invoke { time, .. }
+            | Event::Complete { time, .. }
+            | Event::StrikeBegin { time, .. }
+            | Event::StrikeConfirmed { time, .. }
+            | Event::HealBegin { time, .. }
+            | Event::HealConfirmed { time, .. }
+            | Event::Role { time, .. }
+            | Event::Note { time, .. } => time,
+        }
+    }
+
     pub fn time(&self) -> Nanos {
         match self {
             Event::Invoke { time, .. }
@@ -260,6 +273,8 @@ impl Call {
             Call::Read(_) | Call::Dequeue(_) | Call::Generate => Reply::Read(value),
             Call::Txn(_) => Reply::Txn(micro_ops(&value)?),
             Call::Other { f, .. } if takes(f) => Reply::Read(value),
+            // A question about an element, whose answer may look like the element.
+            Call::Other { f, .. } if matches!(&**f, "contains" | "has") => Reply::Read(value),
             Call::Other { value: asked, .. } if *asked != value => Reply::Read(value),
             // A fencing token.
             Call::Acquire(_) if !value.is_null() => Reply::Read(value),

@@ -76,6 +76,9 @@ pub fn read(
     let fault = |what: String| ReadError { line: 1, column: 1, what };
     let mut head = Vec::new();
     (&mut input).take(HEAD).read_to_end(&mut head).map_err(|e| fault(format!("cannot read: {e}")))?;
+    if head.starts_with(b"\xef\xbb\xbf") {
+        head.drain(..3);
+    }
     let chosen = match format {
         None | Some("auto") => detect(&head, name).map_err(fault)?,
         Some(wanted) => named(wanted)

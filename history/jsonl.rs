@@ -11,6 +11,7 @@
 //! The writer formats by hand because it sits on the recording path; the reader is serde.
 
 use crate::event::{Call, Error, Event, NodeId, Outcome, Process, Reply, micro_ops_value, takes};
+use crate::formats::edn::{Dialect, Fault, Parser};
 use crate::record::{Builder, Completeness, History, Malformed};
 use crate::value::{Value, write_int};
 use serde::{Deserialize, Serialize};
@@ -41,14 +42,53 @@ pub struct Header {
 /// Bounds on hostile input. Exceeding one is an error that names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
+    /// Bytes of a line, or of a form that is not bound to a line.
     pub line: usize,
+    /// Bytes of one value as written. A list of small numbers takes sixteen times as much memory.
+    pub value: usize,
+    /// Bytes of the file, unpacked.
     pub bytes: u64,
     pub ops: u64,
+    pub keys: u64,
+    /// Bytes that a packed file may unpack to; 20 times what it has (64 MiB to 8 GiB) where not said.
+    pub unpacked: Option<u64>,
+}
+
+impl Limits {
+    /// The word of each for `--limit`.
+    pub const NAMES: [&'static str; 6] = ["line", "value", "file", "ops", "keys", "unpacked"];
+
+    /// Sets the limit of that word; `false` where there is none.
+    pub fn set(&mut self, name: &str, to: u64) -> bool {
+        let size = usize::try_from(to).unwrap_or(usize::MAX);
+        match name {
+            "line" => self.line = size,
+            "value" => self.value = size,
+            "file" => self.bytes = to,
+            "ops" => self.ops = to,
+            "keys" => self.keys = to,
+            "unpacked" => self.unpacked = Some(to),
+            _ => return false,
+        }
+        true
+    }
+
+    /// How a reached limit is said: what was too much, the limit, and the word that raises it.
+    pub fn reached(what: &str, limit: impl fmt::Display, unit: &str, name: &str) -> String {
+        format!("limit reached: {what} {limit} {unit}; --limit {name}=N raises it")
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { line: 16 << 20, bytes: 4 << 30, ops: 100_000_000 }
+        Limits {
+            line: 16 << 20,
+            value: 1 << 20,
+            bytes: 4 << 30,
+            ops: 100_000_000,
+            keys: 10_000_000,
+            unpacked: None,
+        }
     }
 }
 
@@ -219,8 +259,37 @@ fn nemesis_line(event: &Event) -> io::Result<(Cow<'_, str>, serde_json::Value)> 
     })
 }
 
+/// Lines of the nemesis that mean something.
+const STRIKES: [&str; 5] = ["strike", "strike-confirmed", "heal", "heal-confirmed", "role"];
+
+/// What the indices of a foreign history say about its wholeness.
+#[derive(Default)]
+pub(crate) struct Gaps {
+    last: Option<i64>,
+    /// How often the next was not one more.
+    pub gaps: u64,
+    /// How often it was not even more.
+    pub shuffled: u64,
+}
+
+impl Gaps {
+    pub fn next(&mut self, index: i64) {
+        if let Some(last) = self.last {
+            self.gaps += (index > last.saturating_add(1)) as u64;
+            self.shuffled += (index <= last) as u64;
+        }
+        self.last = Some(index);
+    }
+
+    /// Counts and words, for notes named `import`.
+    pub fn said(&self) -> [(u64, &'static str); 2] {
+        [(self.shuffled, SHUFFLED), (self.gaps, GAPS)]
+    }
+}
+
 #[derive(Deserialize)]
 struct Line<'a> {
+    index: Option<i64>,
     time: Option<i64>,
     #[serde(borrow)]
     process: Option<&'a RawValue>,
@@ -252,6 +321,8 @@ pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, R
         own: false,
         footer: None,
         truncated: false,
+        gaps: Gaps::default(),
+        lossy: 0,
     };
     let mut line = Vec::new();
     let mut total = 0u64;
@@ -260,21 +331,19 @@ pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, R
         let limit = options.limits.line as u64 + 1;
         let n = io::Read::take(&mut input, limit)
             .read_until(b'\n', &mut line)
-            .map_err(|e| reader.error(0, format!("cannot read: {e}")))?;
+            .map_err(|e| reader.error(1, format!("cannot read: {e}")))?;
         if n == 0 {
             break;
         }
         reader.number += 1;
         total += n as u64;
         if line.len() > options.limits.line {
-            return Err(
-                reader.error(0, format!("limit reached: a line of over {} bytes", options.limits.line))
-            );
+            let limit = Limits::reached("a line of over", options.limits.line, "bytes", "line");
+            return Err(reader.error(1, limit));
         }
         if total > options.limits.bytes {
-            return Err(
-                reader.error(0, format!("limit reached: a file of over {} bytes", options.limits.bytes))
-            );
+            let limit = Limits::reached("a file of over", options.limits.bytes, "bytes", "file");
+            return Err(reader.error(1, limit));
         }
         reader.line(&line)?;
     }
@@ -289,6 +358,8 @@ struct Reader<'o> {
     own: bool,
     footer: Option<(Footer, String)>,
     truncated: bool,
+    gaps: Gaps,
+    lossy: u64,
 }
 
 impl Reader<'_> {
@@ -344,14 +415,25 @@ impl Reader<'_> {
             return self.header(text);
         }
         let line: Line = self.parse(text)?;
+        self.index(line.index)?;
         let time = match line.time {
-            Some(t) => t.max(0) as u64,
-            None => self.builder.history_mut().end(),
+            Some(t) if t >= 0 => t as u64,
+            // As Jepsen writes a time that it does not have.
+            Some(-1) | None => self.builder.history_mut().end(),
+            Some(t) => return Err(self.error(1, format!("a time before the beginning: {t} ns"))),
         };
         let event = self.decode(&line, time)?;
-        if let Some(event) = event {
-            self.builder.push(&event, self.number).map_err(|e| self.malformed(e))?;
+        self.builder.push(&event, self.number).map_err(|e| self.malformed(e))
+    }
+
+    /// Our own lines are numbered without gaps; those of others may be an excerpt, which lint says.
+    fn index(&mut self, index: Option<i64>) -> Result<(), ReadError> {
+        let Some(found) = index else { return Ok(()) };
+        let expected = self.builder.history_mut().events() as u64;
+        if self.own && found != expected as i64 {
+            return Err(self.malformed(Malformed::Gap { expected, found }));
         }
+        self.gaps.next(found);
         Ok(())
     }
 
@@ -370,29 +452,43 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn value(&self, raw: Option<&RawValue>) -> Result<Value, ReadError> {
+    /// Integers stay exact at any size, which serde's own values do not keep.
+    fn value(&mut self, raw: Option<&RawValue>) -> Result<Value, ReadError> {
         let Some(raw) = raw else { return Ok(Value::Null) };
         // Small integers are nearly every value there is.
         if let Ok(i) = raw.get().parse::<i64>() {
             return Ok(Value::Int(i));
         }
-        let json: serde_json::Value =
-            serde_json::from_str(raw.get()).map_err(|e| self.error(e.column(), format!("bad value: {e}")))?;
-        Ok(Value::from_json(&json))
+        let mut parser =
+            Parser::new(raw.get().as_bytes(), true, Dialect::Json).limited(self.options.limits.value);
+        let value = parser.value().map_err(|e| match e {
+            Fault::At(_, what) => self.error(1, what),
+            Fault::End => self.error(1, "a value that breaks off"),
+        })?;
+        self.lossy += parser.lossy;
+        Ok(value)
     }
 
-    fn decode(&mut self, line: &Line, time: u64) -> Result<Option<Event>, ReadError> {
+    /// `None`: the nemesis.
+    fn process(&self, raw: Option<&RawValue>) -> Result<Option<Process>, ReadError> {
+        let raw = raw.map_or("", RawValue::get);
+        let word = raw.strip_prefix('"').and_then(|w| w.strip_suffix('"')).unwrap_or(raw);
+        match word.parse::<u32>() {
+            Ok(process) => Ok(Some(Process(process))),
+            Err(_) if word.trim_start_matches(':') == "nemesis" => Ok(None),
+            Err(_) => {
+                let found = if raw.is_empty() { "none" } else { crate::formats::edn::short(raw) };
+                Err(self.error(1, format!("expected a process: a number or \"nemesis\", found {found}")))
+            }
+        }
+    }
+
+    fn decode(&mut self, line: &Line, time: u64) -> Result<Event, ReadError> {
         let kind = line.kind.as_deref().unwrap_or("");
         let f = line.f.as_deref().unwrap_or("");
-        let process = line.process.map_or("", RawValue::get);
-        let Ok(process) = process.parse::<u32>() else {
-            if !process.starts_with('"') {
-                let what = format!("expected a process: a number or \"nemesis\", found {process:?}");
-                return Err(self.error(1, what));
-            }
-            return self.nemesis(f, line, time).map(Some);
+        let Some(process) = self.process(line.process)? else {
+            return self.nemesis(f, line, time);
         };
-        let process = Process(process);
         let node = match line.node.as_deref() {
             Some(name) => Some(self.builder.node(name).map_err(|e| self.malformed(e))?),
             None => None,
@@ -403,10 +499,14 @@ impl Reader<'_> {
         };
         let key = self.value(line.key)?;
         let value = self.value(line.value)?;
-        let bad = |what: String| self.error(1, what);
+        let number = self.number;
+        let bad = |what: String| ReadError { line: number.max(1), column: 1, what };
         if kind == "invoke" {
+            if f.is_empty() {
+                return Err(bad("an op without an f".into()));
+            }
             let call = Call::from_parts(f, key, value).map_err(bad)?;
-            return Ok(Some(Event::Invoke { time, process, node, call, last: line.last }));
+            return Ok(Event::Invoke { time, process, node, call, last: line.last });
         }
         let error = match self.value(line.error)? {
             Value::Null => Error::default(),
@@ -419,14 +519,8 @@ impl Reader<'_> {
         };
         let (call, outcome) = match kind {
             "ok" => {
-                let call = self.answered(f, &key, &value).map_err(bad)?;
-                let reply = match call {
-                    // Whether a value is a reply or the argument come back shows only beside the invocation.
-                    Call::Other { .. } | Call::Add(..) | Call::Remove(..) => {
-                        self.builder.open_call(process).as_ref().unwrap_or(&call).reply(value).map_err(bad)?
-                    }
-                    _ => call.reply(value).map_err(bad)?,
-                };
+                let call = self.answered(process, f, key, &value).map_err(bad)?;
+                let reply = call.reply(value).map_err(bad)?;
                 (call, Outcome::Ok(reply))
             }
             "fail" => {
@@ -438,19 +532,39 @@ impl Reader<'_> {
             "info" => (asked().map_err(bad)?, Outcome::Info(error)),
             other => return Err(self.malformed(Malformed::UnknownType(other.to_string()))),
         };
-        Ok(Some(Event::Complete { time, process, call, outcome, server }))
+        Ok(Event::Complete { time, process, call, outcome, server })
     }
 
-    /// The call an `ok` line answers: for a read its value is the reply, not an argument.
-    fn answered(&self, f: &str, key: &Value, value: &Value) -> Result<Call, String> {
-        match f {
-            "read" | "generate" => Call::from_parts(f, key.clone(), Value::Null),
-            f if takes(f) => Call::from_parts(f, key.clone(), Value::Null),
-            _ => Call::from_parts(f, key.clone(), value.clone()),
+    /// The call an `ok` line answers: for a read its value is the reply, not an argument, and for a call that we
+    /// do not know it is a reply where it differs from what was asked.
+    fn answered(&mut self, process: Process, f: &str, key: Value, value: &Value) -> Result<Call, String> {
+        if matches!(f, "read" | "generate") || takes(f) {
+            return Call::from_parts(f, key, Value::Null);
+        }
+        let Some(open) = self.builder.open(process).filter(|op| op.f() == f) else {
+            return Call::from_parts(f, key, value.clone());
+        };
+        match open.call() {
+            Call::Other { f, value, .. } => Ok(Call::Other { f, key, value }),
+            Call::Acquire(_) => Ok(Call::Acquire(key)),
+            // Whether the element was there, not the element come back.
+            asked @ (Call::Add(..) | Call::Remove(..))
+                if matches!(value, Value::Bool(_)) && asked.value() != *value =>
+            {
+                Call::from_parts(f, key, asked.value())
+            }
+            asked => {
+                let (id, changed) = (open.id, !value.is_null() && asked.value() != *value);
+                if changed && f != "txn" {
+                    self.builder.alter(id);
+                }
+                Call::from_parts(f, key.clone(), value.clone())
+                    .or_else(|_| Call::from_parts(f, key, asked.value()))
+            }
         }
     }
 
-    fn nemesis(&self, f: &str, line: &Line, time: u64) -> Result<Event, ReadError> {
+    fn nemesis(&mut self, f: &str, line: &Line, time: u64) -> Result<Event, ReadError> {
         let raw = line.value.map_or("null", RawValue::get);
         fn own<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
             serde_json::from_str(raw).ok()
@@ -497,6 +611,9 @@ impl Reader<'_> {
             };
         match event {
             Some(event) => Ok(event),
+            None if self.own && STRIKES.contains(&f) => {
+                Err(self.error(1, format!("the value of a {f} line is not what this version writes")))
+            }
             None => Ok(Event::Note { time, f: f.into(), value: self.value(line.value)? }),
         }
     }
@@ -512,7 +629,35 @@ impl Reader<'_> {
             None if self.own || self.truncated => Completeness::Truncated { lines },
             None => Completeness::Foreign,
         };
+        let said = self.gaps.said().into_iter().chain([(self.lossy, LOSSY)]);
+        import_notes(&mut self.builder, said)?;
         self.builder.history_mut().completeness = completeness;
-        Ok(self.builder.finish())
+        // Our own recorder numbers events as they happen; of others only the stamps are known.
+        Ok(if self.own { self.builder.finish() } else { self.builder.finish_foreign() })
     }
+}
+
+pub(crate) const SHUFFLED: &str =
+    "rows have an :index below that of the row before: position in the file is the order";
+pub(crate) const GAPS: &str = "gaps in :index: rows were left out or lost";
+pub(crate) const BACKWARDS: &str =
+    "times went backwards and were raised to the one before: position in the file is the order";
+pub(crate) const TUPLES: &str =
+    "rows have [key value] tuples as values, by the look of them; --independent no reads them as plain pairs";
+
+/// What is said where bytes or escapes are no text.
+pub(crate) const LOSSY: &str = "strings or names are not Unicode; they are kept as U+FFFD and hex digits";
+
+/// Puts what had to be bent to read a file into notes named `import`.
+pub(crate) fn import_notes<'w>(
+    builder: &mut Builder,
+    said: impl IntoIterator<Item = (u64, &'w str)>,
+) -> Result<(), ReadError> {
+    let time = builder.history_mut().end();
+    for (count, what) in said.into_iter().filter(|(count, _)| *count > 0) {
+        let value = Value::text(&format!("{count} {what}"));
+        let note = Event::Note { time, f: "import".into(), value };
+        builder.push(&note, 0).map_err(|e| ReadError { line: 1, column: 1, what: e.to_string() })?;
+    }
+    Ok(())
 }

@@ -10,10 +10,12 @@ pub mod event;
 pub mod fault;
 pub mod formats;
 pub mod jsonl;
+mod lines;
 pub mod lint;
 mod record;
 pub mod rng;
 pub mod text;
+mod ties;
 mod value;
 
 pub use event::{Call, Error, Event, MicroOp, Nanos, NodeId, Outcome, Process, Reply};

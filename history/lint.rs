@@ -4,6 +4,7 @@
 //! Malformed histories do not get this far: the door of [`crate::Builder`] refuses them.
 
 use crate::event::MicroOp;
+use crate::jsonl::{BACKWARDS, GAPS, SHUFFLED};
 use crate::record::{Completeness, History, OpId, OutcomeKind, ReplyId, View};
 use crate::value::{Value, ValueId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -33,11 +34,15 @@ type Rule = fn(&History) -> Option<Lint>;
 const RULES: &[Rule] = &[
     truncated,
     imported,
+    times_backwards,
+    index_gaps,
+    altered,
     nothing_ok,
     no_reads,
     only_nil,
     doubtful_fails,
     many_infos,
+    unfinished,
     failed_cas,
     unwritten_reads,
     duplicate_writes,
@@ -89,16 +94,49 @@ fn truncated(history: &History) -> Option<Lint> {
     )
 }
 
-fn imported(history: &History) -> Option<Lint> {
-    let notes: Vec<String> =
-        history.notes().iter().filter(|n| &*n.f == "import").map(|n| n.value.to_plain()).collect();
-    let what = notes.join("; ");
+/// What a reader had to do, where it ends in one of these words, or in none of those that have rules of their own.
+fn notes(history: &History, endings: &[&str], other: bool) -> Vec<String> {
+    const RULED: [&str; 3] = [BACKWARDS, SHUFFLED, GAPS];
+    let texts = history.notes().iter().filter(|n| &*n.f == "import").map(|n| n.value.to_plain());
+    let ends = |text: &str, endings: &[&str]| endings.iter().any(|e| text.ends_with(e));
+    texts.filter(|text| if other { !ends(text, &RULED) } else { ends(text, endings) }).collect()
+}
+
+fn noted(name: &'static str, notes: Vec<String>, consequence: &'static str) -> Option<Lint> {
     (!notes.is_empty()).then_some(())?;
-    whole(
+    whole(name, notes.len() as u64, notes.join("; "), consequence)
+}
+
+fn imported(history: &History) -> Option<Lint> {
+    noted(
         "import",
-        notes.len() as u64,
-        what,
+        notes(history, &[], true),
         "the reader bent the file to fit: check that it read what you meant",
+    )
+}
+
+fn times_backwards(history: &History) -> Option<Lint> {
+    noted(
+        "non-monotonic-times",
+        notes(history, &[BACKWARDS], false),
+        "the stamps are not of one monotonic clock: if the lines are not in the order of events either, every checker of real time (linearizable, regular, lock, leader) invents violations; availability is placed wrongly",
+    )
+}
+
+fn index_gaps(history: &History) -> Option<Lint> {
+    noted(
+        "index-gaps",
+        notes(history, &[SHUFFLED, GAPS], false),
+        "right for the excerpt of one key; else events are missing or moved: a lost write makes every checker blame the reads that saw it, a lost read hides what it saw",
+    )
+}
+
+fn altered(history: &History) -> Option<Lint> {
+    found(
+        "altered-values",
+        history.altered().to_vec(),
+        |n| format!("{n} completions repeat another argument than their invocation has"),
+        "that of the invocation is judged by every checker: if the other was stored, reads of it are blamed",
     )
 }
 
@@ -194,7 +232,17 @@ fn many_infos(history: &History) -> Option<Lint> {
         "many-infos",
         infos,
         |n| format!("{n} of {all} ops ({} %) are info", percent(n, all)),
-        "each stays possible for ever: the search grows with every one, and what they explain can no longer be refuted",
+        "each stays possible for ever, with no bound on when: the search of registers and queues grows with every one, and a value, element or lock that they explain can no longer be refuted",
+    )
+}
+
+fn unfinished(history: &History) -> Option<Lint> {
+    let ops = select(history, |op| op.kind() == OutcomeKind::Info && op.gave_up().is_none());
+    found(
+        "unfinished",
+        ops,
+        |n| format!("{n} calls have no completion at all, not even an info"),
+        "they count as info: what they write may appear at any later time in a register, set, list or queue, and a lock they ask for may be held for ever",
     )
 }
 
@@ -280,7 +328,7 @@ fn initial_unread(history: &History) -> Option<Lint> {
         "initial-unread",
         unread as u64,
         format!("{unread} of {all} registers were never read as nil"),
-        "that they began at nil is an assumption: a history that began in mid-run blames the system for it",
+        "the record has no initial value: that they began at nil is an assumption, and a history that began in mid-run makes linearizable and regular blame the system for it",
     )
 }
 
@@ -305,7 +353,12 @@ fn ties(history: &History) -> Option<Lint> {
         "ties",
         ties,
         format!("{ties} of {events} events have the time of the event before"),
-        "their order is that of the file: if lines were not written as things happened, a return may stand before a call that it overlapped, which invents violations",
+        match history.ties_are_concurrent() {
+            true => {
+                "they are taken as concurrent whatever the order of their lines: nothing is invented, but violations between them are not seen"
+            }
+            false => "their order is that of the record, which was numbered as things happened",
+        },
     )
 }
 

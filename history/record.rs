@@ -8,6 +8,8 @@ use crate::event::{
     Call, Error, Event, MicroOp, Nanos, NodeId, Outcome, Process, Reply, micro_ops, micro_ops_value,
 };
 use crate::fault::{Effect, Resolved, Strike};
+use crate::lines::Lines;
+use crate::ties::Ties;
 use crate::value::{Interner, Value, ValueId};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -36,15 +38,50 @@ pub enum ReplyId {
 /// How a history can be malformed. Each names the line where it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    DoubleInvoke { process: Process, open_since: u64 },
-    CompleteWithoutInvoke { process: Process },
-    ReusedAfterInfo { process: Process, info_at: u64 },
-    TimeGoesBack { from: Nanos, to: Nanos },
-    OtherCall { invoked: String, completed: String },
+    DoubleInvoke {
+        process: Process,
+        open_since: u64,
+    },
+    CompleteWithoutInvoke {
+        process: Process,
+    },
+    ReusedAfterInfo {
+        process: Process,
+        info_at: u64,
+    },
+    /// By its own stamps a call ended before it began.
+    EndsBeforeItBegins {
+        process: Process,
+        invoked: Nanos,
+        completed: Nanos,
+    },
+    /// An event of one process is earlier than the event of another that stands before it.
+    ClocksDiffer {
+        process: Process,
+        other: Process,
+        from: Nanos,
+        to: Nanos,
+    },
+    TimeGoesBack {
+        from: Nanos,
+        to: Nanos,
+    },
+    /// Events are missing between two that stand one after the other.
+    Gap {
+        expected: u64,
+        found: i64,
+    },
+    OtherCall {
+        invoked: String,
+        completed: String,
+    },
     UnknownType(String),
     BadValue(String),
     UnknownStrike(u32),
-    TooMany { what: &'static str, limit: u64 },
+    TooMany {
+        what: &'static str,
+        limit: u64,
+    },
 }
 
 impl fmt::Display for Malformed {
@@ -63,6 +100,20 @@ impl fmt::Display for Malformed {
                 "process reused after info: process {} ended in info at line {info_at} and must never appear again",
                 process.0
             ),
+            Malformed::EndsBeforeItBegins { process, invoked, completed } => write!(
+                f,
+                "completion before invocation: process {} completes at {completed} ns what it began at {invoked} ns",
+                process.0
+            ),
+            Malformed::ClocksDiffer { process, other, from, to } => write!(
+                f,
+                "clocks per process: process {} is at {to} ns after process {} was at {from} ns; one monotonic clock for all is expected",
+                process.0, other.0
+            ),
+            Malformed::Gap { expected, found } => write!(
+                f,
+                "gap: expected the event of index {expected}, found {found}; lines were lost, doubled or moved after they were written"
+            ),
             Malformed::TimeGoesBack { from, to } => {
                 write!(f, "time goes backwards: {to} ns after {from} ns; one monotonic clock is expected")
             }
@@ -75,6 +126,9 @@ impl fmt::Display for Malformed {
             Malformed::UnknownType(t) => write!(f, "unknown type {t:?}: expected invoke, ok, fail or info"),
             Malformed::BadValue(why) => f.write_str(why),
             Malformed::UnknownStrike(id) => write!(f, "strike {id} was never begun"),
+            Malformed::TooMany { what: "ops", limit } => {
+                f.write_str(&crate::jsonl::Limits::reached("more than", limit, "ops", "ops"))
+            }
             Malformed::TooMany { what, limit } => write!(f, "limit reached: more than {limit} {what}"),
         }
     }
@@ -181,6 +235,12 @@ pub struct History {
     /// The header line of our own format, as parsed JSON; `Null` in a foreign history.
     pub header: serde_json::Value,
     pub completeness: Completeness,
+    lines: Lines,
+    /// The position in the file of each event, where equal stamps were made concurrent; else the position itself.
+    recorded: Vec<u32>,
+    concurrent_ties: bool,
+    /// Ops whose completion repeats another argument than their invocation had.
+    altered: Vec<OpId>,
 }
 
 /// One op, as checkers see it: a view, cheap to copy.
@@ -301,6 +361,16 @@ impl<'h> Op<'h> {
         }
     }
 
+    /// The line of the file on which it was invoked, from one; `None` in a history that no file was read for.
+    pub fn line(&self) -> Option<u64> {
+        self.history.lines.at(self.history.recorded(self.row.inv))
+    }
+
+    /// The line of its completion, also where that is an info.
+    pub fn end_line(&self) -> Option<u64> {
+        self.history.lines.at(self.history.recorded(self.row.res))
+    }
+
     /// Asked in the final phase, after everything had healed.
     pub fn is_last(&self) -> bool {
         self.row.flags & LAST != 0
@@ -394,6 +464,11 @@ impl History {
         self.values.value(id)
     }
 
+    /// Makes known a value that a judge brings along and no op has: the first value of a register.
+    pub fn know(&mut self, value: &Value) -> ValueId {
+        self.values.id(value)
+    }
+
     /// Names of the nodes, by [`NodeId`].
     pub fn nodes(&self) -> &[String] {
         &self.nodes
@@ -425,6 +500,21 @@ impl History {
         self.ties
     }
 
+    /// Whether equal time stamps were taken as concurrent, whatever the order of the lines; else that order counts.
+    pub fn ties_are_concurrent(&self) -> bool {
+        self.concurrent_ties
+    }
+
+    /// Where the event at a position stands in the file.
+    pub(crate) fn recorded(&self, position: u32) -> u32 {
+        self.recorded.get(position as usize).copied().unwrap_or(position)
+    }
+
+    /// Ops whose completion repeats another argument than their invocation had; that of the invocation counts.
+    pub fn altered(&self) -> &[OpId] {
+        &self.altered
+    }
+
     /// Time of the last event.
     pub fn end(&self) -> Nanos {
         self.end
@@ -437,7 +527,11 @@ impl History {
 
     /// Heap bytes of the columns, for memory accounting.
     pub fn bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>() + self.pairs.capacity() * 8 + self.values.len() * 64
+        self.rows.capacity() * size_of::<Row>()
+            + self.pairs.capacity() * 8
+            + self.values.len() * 64
+            + self.lines.bytes()
+            + self.recorded.capacity() * 4
     }
 }
 
@@ -450,7 +544,13 @@ pub struct Builder {
     open: HashMap<Process, (u32, u64)>,
     retired: HashMap<Process, u64>,
     max_ops: u64,
+    /// Whose event was the last, if a process's.
+    latest: Option<Process>,
+    ties: Ties,
 }
+
+/// Calls that may be open at once. A file of more is no recording of clients, and each costs memory until it ends.
+pub const MOST_OPEN: usize = 1 << 20;
 
 impl Builder {
     pub fn new() -> Builder {
@@ -477,14 +577,19 @@ impl Builder {
         Ok(id)
     }
 
-    /// What a process has asked and not yet been answered.
-    pub fn open_call(&self, process: Process) -> Option<Call> {
-        self.open.get(&process).map(|(id, _)| self.history.op(OpId(*id)).call())
+    /// The call that a process has open.
+    pub fn open(&self, process: Process) -> Option<Op<'_>> {
+        self.open.get(&process).map(|(id, _)| self.history.op(OpId(*id)))
     }
 
-    /// Takes the next event. `line` is where the reader found it (1-based; used in errors only).
+    /// Says that the completion just pushed, or the one about to be, repeats another argument than was asked.
+    pub(crate) fn alter(&mut self, id: OpId) {
+        self.history.altered.push(id);
+    }
+
+    /// Takes the next event. `line` is where the reader found it, from one, and kept for messages; 0: nowhere.
     pub fn push(&mut self, event: &Event, line: u64) -> Result<(), Malformed> {
-        self.advance(event.time())?;
+        self.advance(event)?;
         let position = self.history.events;
         match event {
             Event::Invoke { time, process, node, call, last } => {
@@ -519,19 +624,41 @@ impl Builder {
             }
         }
         self.history.events += 1;
+        self.history.lines.push(line);
         Ok(())
     }
 
-    fn advance(&mut self, time: Nanos) -> Result<(), Malformed> {
-        let h = &mut self.history;
-        if time < h.end {
-            return Err(Malformed::TimeGoesBack { from: h.end, to: time });
+    fn advance(&mut self, event: &Event) -> Result<(), Malformed> {
+        let time = event.time();
+        if time < self.history.end {
+            return Err(self.backwards(event));
         }
-        if time == h.end && h.events > 0 {
+        self.latest = process_of(event);
+        let h = &mut self.history;
+        // What a reader adds at the end is no event of the file.
+        let added = matches!(event, Event::Note { f, .. } if &**f == "import");
+        if time == h.end && h.events > 0 && !added {
             h.ties += 1;
+            self.ties.join(h.events);
         }
         h.end = time;
         Ok(())
+    }
+
+    /// By what name an event is refused that is earlier than the one before it.
+    fn backwards(&self, event: &Event) -> Malformed {
+        let (from, to) = (self.history.end, event.time());
+        let Some(process) = process_of(event) else {
+            return Malformed::TimeGoesBack { from, to };
+        };
+        let invoked = self.open(process).filter(|_| matches!(event, Event::Complete { .. }));
+        match (invoked.map(|op| op.invoked()), self.latest) {
+            (Some(invoked), _) if to < invoked => {
+                Malformed::EndsBeforeItBegins { process, invoked, completed: to }
+            }
+            (_, Some(other)) if other != process => Malformed::ClocksDiffer { process, other, from, to },
+            _ => Malformed::TimeGoesBack { from, to },
+        }
     }
 
     fn strike(&mut self, id: u32) -> Result<&mut StrikeRecord, Malformed> {
@@ -594,6 +721,9 @@ impl Builder {
         if self.history.rows.len() as u64 >= self.max_ops {
             return Err(Malformed::TooMany { what: "ops", limit: self.max_ops });
         }
+        if self.open.len() >= MOST_OPEN {
+            return Err(Malformed::TooMany { what: "calls open at once", limit: MOST_OPEN as u64 });
+        }
         let f = self.function(call)?;
         let arg = self.argument(call);
         let key = self.history.values.id(call.key());
@@ -636,6 +766,12 @@ impl Builder {
         if invoked != call.f() {
             return Err(Malformed::OtherCall { invoked: invoked.into(), completed: call.f().into() });
         }
+        // A completion may leave out its key, but not name another.
+        if !call.key().is_null() && !h.values.is(h.rows[id as usize].key, call.key()) {
+            let named = |key: &Value| format!("{} {}", call.f(), key.to_plain());
+            let invoked = named(&h.value(h.rows[id as usize].key));
+            return Err(Malformed::OtherCall { invoked, completed: named(call.key()) });
+        }
         let (kind, reply) = match outcome {
             Outcome::Ok(Reply::Done) => (0, ValueId::DONE),
             Outcome::Ok(Reply::Mismatch) => (0, ValueId::MISMATCH),
@@ -661,6 +797,33 @@ impl Builder {
         Ok(())
     }
 
+    /// As [`Builder::finish`], with equal time stamps made concurrent: completions go behind the other events of
+    /// their stamp. For records of others than ours; one without any time is left as it is.
+    pub fn finish_foreign(mut self) -> History {
+        self.history.concurrent_ties = self.history.end > 0;
+        if self.history.concurrent_ties {
+            self.spread_ties();
+        }
+        self.finish()
+    }
+
+    fn spread_ties(&mut self) {
+        let h = &mut self.history;
+        let mut ends = vec![false; h.events as usize];
+        h.rows.iter().filter(|r| r.res != OPEN).for_each(|r| ends[r.res as usize] = true);
+        let Some(recorded) = self.ties.spread(h.events, |p| ends[p as usize]) else { return };
+        let mut now = vec![0; recorded.len()];
+        recorded.iter().enumerate().for_each(|(new, old)| now[*old as usize] = new as u32);
+        for row in &mut h.rows {
+            row.inv = now[row.inv as usize];
+            if row.res != OPEN {
+                row.res = now[row.res as usize];
+            }
+        }
+        h.notes.iter_mut().for_each(|note| note.position = now[note.position as usize]);
+        h.recorded = recorded;
+    }
+
     /// Calls still open stay open: they are info.
     pub fn finish(mut self) -> History {
         self.history.rows.shrink_to_fit();
@@ -670,6 +833,13 @@ impl Builder {
     /// The history so far, to set header and completeness on.
     pub fn history_mut(&mut self) -> &mut History {
         &mut self.history
+    }
+}
+
+fn process_of(event: &Event) -> Option<Process> {
+    match event {
+        Event::Invoke { process, .. } | Event::Complete { process, .. } => Some(*process),
+        _ => None,
     }
 }
 

@@ -21,6 +21,7 @@
 //! [`crate::jsonl`].
 
 use crate::event::{Call, Error, Event, MicroOp, Outcome, Process, Reply, micro_ops, takes};
+use crate::formats::edn::DEPTH;
 use crate::record::{Builder, History};
 use crate::value::Value;
 
@@ -51,6 +52,9 @@ type Edge = (usize, Event);
 fn op(line: &str, builder: &mut Builder) -> Result<(Edge, Option<Edge>), String> {
     let bar = line.find('|').ok_or("no bar: `|---|` shows when the op ran")?;
     let close = bar + 1 + line[bar + 1..].find(['|', '?', 'x']).ok_or("a bar ends in `|`, `?` or `x`")?;
+    if depth(&line[..bar]) > DEPTH {
+        return Err(format!("limit reached: nested deeper than {DEPTH} levels"));
+    }
     let mut words = words(&line[..bar]);
     let mut node = None;
     words.retain(|w| match w.strip_prefix('@') {
@@ -80,6 +84,19 @@ fn op(line: &str, builder: &mut Builder) -> Result<(Edge, Option<Edge>), String>
     Ok(((bar, begin), Some((close, end))))
 }
 
+fn depth(text: &str) -> usize {
+    let (mut depth, mut most) = (0usize, 0);
+    for b in text.bytes() {
+        match b {
+            b'[' => depth += 1,
+            b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
 /// Splits at blanks, but not inside brackets.
 fn words(text: &str) -> Vec<String> {
     let (mut words, mut word, mut depth) = (Vec::new(), String::new(), 0);
@@ -99,10 +116,16 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// `nil`, `empty`, `true`, `false`, an integer, `[1 2]`, or a bare word.
+/// `nil`, `empty`, `true`, `false`, an integer, `[1 2]`, or a bare word. Brackets deeper than [`DEPTH`] stay a word.
 pub fn value(word: &str) -> Value {
-    if let Some(inner) = word.strip_prefix('[').and_then(|w| w.strip_suffix(']')) {
-        return Value::List(words(inner).iter().map(|w| value(w)).collect());
+    nested(word, DEPTH)
+}
+
+fn nested(word: &str, levels: usize) -> Value {
+    if levels > 0
+        && let Some(inner) = word.strip_prefix('[').and_then(|w| w.strip_suffix(']'))
+    {
+        return Value::List(words(inner).iter().map(|w| nested(w, levels - 1)).collect());
     }
     match word {
         "nil" | "empty" => Value::Null,

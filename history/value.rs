@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// A value in a call or a reply. Equality is structural; floats compare by their bits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -72,7 +73,8 @@ impl Value {
         matches!(self, Value::Null)
     }
 
-    /// From parsed JSON. Integers beyond 64 bits become [`Value::Big`], never a float.
+    /// From parsed JSON, in which integers beyond 64 bits are floats already: files are read by
+    /// [`crate::formats::edn`], which keeps them exact.
     pub fn from_json(json: &serde_json::Value) -> Value {
         use serde_json::Value as J;
         match json {
@@ -125,6 +127,8 @@ impl Value {
         match self {
             Value::Null => out.extend_from_slice(b"null"),
             Value::Int(i) => write_int(*i, out),
+            // Exact at any size, as it is read.
+            Value::Big(s) if is_json_integer(s) => out.extend_from_slice(s.as_bytes()),
             Value::List(v) => {
                 out.push(b'[');
                 for (i, x) in v.iter().enumerate() {
@@ -138,6 +142,11 @@ impl Value {
             other => out.extend_from_slice(other.to_json().to_string().as_bytes()),
         }
     }
+}
+
+fn is_json_integer(s: &str) -> bool {
+    let digits = s.strip_prefix('-').unwrap_or(s);
+    digits.bytes().all(|b| b.is_ascii_digit()) && matches!(digits.as_bytes(), [b'1'..=b'9', ..])
 }
 
 /// Decimal digits without going through `fmt`, which costs several times as much.
@@ -212,6 +221,15 @@ pub struct ValueId(pub u32);
 
 const INLINE: u32 = 1 << 31;
 
+/// The id of a value that needs no table.
+fn inline(value: &Value) -> Option<ValueId> {
+    match value {
+        Value::Null => Some(ValueId::NULL),
+        Value::Int(i) if (0..INLINE as i64).contains(i) => Some(ValueId(*i as u32 | INLINE)),
+        _ => None,
+    }
+}
+
 impl ValueId {
     pub const NULL: ValueId = ValueId(0);
     /// Acknowledged without a value. Never the id of a value.
@@ -235,42 +253,82 @@ impl fmt::Debug for ValueId {
     }
 }
 
-/// Values by id. About 30 bytes for each distinct value that is not a small integer; nothing for those.
+/// Hashes that are already hashes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ *b as u64);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Values by id. About 60 bytes for each distinct value that is not a small integer; nothing for those.
+/// Each value is held once: the index knows it by its keyed hash, so that no file can make values collide.
 #[derive(Clone, Debug)]
 pub struct Interner {
     values: Vec<Value>,
-    ids: HashMap<Value, u32>,
+    /// For each value the one before it of the same hash; 0 for none.
+    before: Vec<u32>,
+    newest: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    keys: RandomState,
 }
 
 impl Default for Interner {
     fn default() -> Self {
-        Interner { values: vec![Value::Null], ids: HashMap::new() }
+        Interner {
+            values: vec![Value::Null],
+            before: vec![0],
+            newest: HashMap::default(),
+            keys: RandomState::new(),
+        }
     }
 }
 
 impl Interner {
     pub fn id(&mut self, value: &Value) -> ValueId {
-        match value {
-            Value::Null => ValueId::NULL,
-            Value::Int(i) if (0..INLINE as i64).contains(i) => ValueId(*i as u32 | INLINE),
-            other => match self.ids.get(other) {
-                Some(id) => ValueId(*id),
-                None => {
-                    let id = self.values.len() as u32;
-                    self.values.push(other.clone());
-                    self.ids.insert(other.clone(), id);
-                    ValueId(id)
-                }
-            },
+        if let Some(id) = inline(value) {
+            return id;
         }
+        let hash = self.keys.hash_one(value);
+        if let Some(id) = self.at(hash, value) {
+            return id;
+        }
+        let id = self.values.len() as u32;
+        self.values.push(value.clone());
+        self.before.push(self.newest.insert(hash, id).unwrap_or(0));
+        ValueId(id)
+    }
+
+    fn at(&self, hash: u64, value: &Value) -> Option<ValueId> {
+        let mut id = *self.newest.get(&hash)?;
+        while id != 0 {
+            if self.values[id as usize] == *value {
+                return Some(ValueId(id));
+            }
+            id = self.before[id as usize];
+        }
+        None
     }
 
     /// The id of a value already met, if any.
     pub fn find(&self, value: &Value) -> Option<ValueId> {
-        match value {
-            Value::Null => Some(ValueId::NULL),
-            Value::Int(i) if (0..INLINE as i64).contains(i) => Some(ValueId(*i as u32 | INLINE)),
-            other => self.ids.get(other).map(|id| ValueId(*id)),
+        inline(value).or_else(|| self.at(self.keys.hash_one(value), value))
+    }
+
+    /// Whether that is the id of this value: without hashing it.
+    pub fn is(&self, id: ValueId, value: &Value) -> bool {
+        match self.table(id) {
+            Some(held) => held == value,
+            None => inline(value) == Some(id),
         }
     }
 

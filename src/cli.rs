@@ -4,7 +4,7 @@
 
 use crate::exit;
 use clap::{Args, Parser, Subcommand};
-use history::jsonl::ReadOptions;
+use history::jsonl::{Limits, ReadOptions};
 use std::path::PathBuf;
 
 #[derive(Parser)]
@@ -27,6 +27,8 @@ enum Verb {
     Sim(SimArgs),
     /// Judge recorded histories: files, or run directories under results/
     Check(CheckArgs),
+    /// Check a certificate of `check --certificate` against the raw file, independently of what found it
+    VerifyCertificate(VerifyCertificateArgs),
     /// What in a history weakens or breaks a checker's assumptions, before it is judged
     Lint(LintArgs),
     /// Rewrite a history in another format, and prove that it reads back as the same ops
@@ -159,6 +161,16 @@ pub struct CheckArgs {
     /// What the object is (register, cas-register, set, queue, lock, … : `schism list specs`); auto looks at the calls
     #[arg(long, default_value = "auto")]
     pub spec: String,
+    /// What must hold: linearizable, sequential, 2-atomic, delta-atomic, regular, safe (a comma list), or all for a
+    /// table of which do. A model that does not hold makes the verdict invalid
+    #[arg(long, value_name = "NAME[,NAME]")]
+    pub model: Option<String>,
+    /// First value of every register, as JSON; `any` for a record that begins in mid-run
+    #[arg(long, default_value = "null", value_name = "VALUE")]
+    pub init: String,
+    /// Write the order behind a valid verdict, for `schism verify-certificate`
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     #[command(flatten)]
     pub read: ReadArgs,
     /// Steps for each key before the answer is unknown
@@ -177,6 +189,14 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+#[derive(Args, Clone, Debug)]
+pub struct VerifyCertificateArgs {
+    /// What `check --certificate` wrote
+    pub certificate: PathBuf,
+    /// The history; the file that the certificate names where not said
+    pub history: Option<PathBuf>,
+}
+
 /// What every verb that reads a history lets one say about the file.
 #[derive(Args, Clone, Debug)]
 pub struct ReadArgs {
@@ -189,6 +209,9 @@ pub struct ReadArgs {
     /// Values of a foreign file are `[key value]` tuples; auto goes by their look
     #[arg(long, default_value = "auto", value_parser = ["auto", "yes", "no"])]
     pub independent: String,
+    /// Another bound on hostile input: line, value, file, ops, keys or unpacked, as in line=64MiB (repeatable)
+    #[arg(long = "limit", value_name = "NAME=N")]
+    pub limits: Vec<String>,
 }
 
 impl ReadArgs {
@@ -199,14 +222,30 @@ impl ReadArgs {
             return Err(crate::campaign::unknown("format", &self.format, names));
         }
         Ok(ReadOptions {
+            limits: self.limits()?,
             any_failed_cas_is_mismatch: self.cas_fail == "mismatch",
             independent: match self.independent.as_str() {
                 "yes" => Some(true),
                 "no" => Some(false),
                 _ => None,
             },
-            ..ReadOptions::default()
         })
+    }
+
+    fn limits(&self) -> Result<Limits, Failure> {
+        let mut limits = Limits::default();
+        for limit in &self.limits {
+            let Some((name, size)) = limit.split_once('=') else {
+                return Err(Failure::usage(format!(
+                    "--limit takes NAME=N such as line=64MiB, not {limit:?}"
+                )));
+            };
+            let size = crate::check::bytes_of(&format!("--limit {name}="), size)?;
+            if !limits.set(name, size) {
+                return Err(crate::campaign::unknown("limit", name, Limits::NAMES.into_iter()));
+            }
+        }
+        Ok(limits)
     }
 }
 
@@ -281,7 +320,7 @@ pub struct ServeArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct ListArgs {
-    /// workloads, nemeses, targets, bugs, checkers, models, providers, promises
+    /// workloads, nemeses, targets, bugs, checkers, models, specs, providers, promises, formats
     pub kind: String,
     #[arg(long)]
     pub json: bool,
@@ -323,6 +362,7 @@ pub fn main() -> i32 {
         Verb::Test(args) => crate::run::main(&args),
         Verb::Sim(args) => crate::simulate::main(&args),
         Verb::Check(args) => crate::check::main(&args),
+        Verb::VerifyCertificate(args) => crate::certificate::main(&args),
         Verb::Serve(args) => serve(args),
         Verb::List(args) => crate::list::list(&args),
         Verb::Lint(args) => crate::lint::main(&args),

@@ -65,7 +65,7 @@ fn text(input: &Input, found: &[Lint]) -> String {
     text
 }
 
-/// Where an op begins. Only our own lines are known to hold one event each; of other files the event is counted.
+/// Where an op begins.
 fn place(input: &Input, id: OpId) -> String {
     match line(input, id) {
         Some(line) => format!("line {line}"),
@@ -73,9 +73,8 @@ fn place(input: &Input, id: OpId) -> String {
     }
 }
 
-fn line(input: &Input, id: OpId) -> Option<u32> {
-    let header = !input.history.header.is_null() as u32;
-    (input.format == "jsonl").then(|| input.history.op(id).inv() + 1 + header)
+fn line(input: &Input, id: OpId) -> Option<u64> {
+    input.history.op(id).line()
 }
 
 fn document(input: &Input, found: &[Lint]) -> Json {

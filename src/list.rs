@@ -1,12 +1,23 @@
 //! `schism list KIND` and `schism explain NAME`: the registries, printed. Nothing here is written by hand twice.
 
 use crate::cli::{Failure, ListArgs};
-use crate::{campaign, exit};
+use crate::{campaign, check, exit};
 use checkers::Model;
+use checkers::linearizable::Object;
 use serde_json::json;
 
-const KINDS: [&str; 9] =
-    ["workloads", "nemeses", "targets", "bugs", "checkers", "models", "providers", "promises", "formats"];
+const KINDS: [&str; 10] = [
+    "workloads",
+    "nemeses",
+    "targets",
+    "bugs",
+    "checkers",
+    "models",
+    "specs",
+    "providers",
+    "promises",
+    "formats",
+];
 
 type Rows = Vec<(String, String)>;
 
@@ -27,11 +38,18 @@ fn rows(kind: &str) -> Option<Rows> {
             .collect(),
         "checkers" => checkers::ALL.iter().map(|c| row(c.name(), c.about())).collect(),
         "models" => Model::ALL.iter().map(|m| row(m.name(), m.about())).collect(),
+        "specs" => {
+            check::SPECS.iter().filter_map(|name| Some((name, check::object(name)?))).map(specs).collect()
+        }
         "providers" => nodes::ALL.iter().map(|p| row(p.name(), p.about())).collect(),
         "promises" => promises(),
         "formats" => history::formats::ALL.iter().map(|f| row(f.name(), f.about())).collect(),
         _ => return None,
     })
+}
+
+fn specs((name, object): (&&str, Object)) -> (String, String) {
+    (name.to_string(), format!("{} Calls: {}.", object.about(), object.calls().join(", ")))
 }
 
 fn promises() -> Rows {

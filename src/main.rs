@@ -6,6 +6,7 @@
 mod artifacts;
 mod bench;
 mod campaign;
+mod certificate;
 mod check;
 mod cli;
 mod convert;
@@ -24,6 +25,7 @@ mod serve;
 mod shrink;
 mod simulate;
 mod terminal;
+mod verify;
 
 /// Jepsen's codes, so that scripts carry over.
 pub mod exit {

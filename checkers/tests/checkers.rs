@@ -28,7 +28,8 @@ fn invalid(checker: &dyn Checker, notation: &str) -> (String, Vec<u32>, String) 
 
 #[test]
 fn folder_and_list_agree() {
-    let parts = ["lib.rs", "verdict.rs", "presence.rs", "clippy.toml", "Cargo.toml"];
+    // `models` takes what is asked of it, so it is no checker with usual settings; the other two are parts of it.
+    let parts = ["lib.rs", "verdict.rs", "presence.rs", "models.rs", "sequential.rs", "atomicity.rs"];
     let files: BTreeSet<String> = std::fs::read_dir(env!("CARGO_MANIFEST_DIR"))
         .unwrap()
         .map(|f| f.unwrap().file_name().into_string().unwrap())

@@ -21,7 +21,7 @@
 mod number;
 mod print;
 
-use crate::jsonl::ReadError;
+use crate::jsonl::{Limits, ReadError};
 use crate::value::Value;
 use number::number;
 pub use print::print;
@@ -104,6 +104,8 @@ pub struct Parser<'a> {
     json: bool,
     class: &'static [u8; 256],
     stacks: Stacks,
+    /// Bytes of one value at most.
+    most: usize,
     /// Strings and names in which bytes that are not UTF-8 were replaced.
     pub lossy: u64,
 }
@@ -113,7 +115,23 @@ impl<'a> Parser<'a> {
     pub fn new(bytes: &'a [u8], whole: bool, dialect: Dialect) -> Parser<'a> {
         let json = dialect == Dialect::Json;
         let class = if json { &JSON } else { &EDN };
-        Parser { bytes, at: 0, whole, inside: false, json, class, stacks: Stacks::default(), lossy: 0 }
+        Parser {
+            bytes,
+            at: 0,
+            whole,
+            inside: false,
+            json,
+            class,
+            stacks: Stacks::default(),
+            most: usize::MAX,
+            lossy: 0,
+        }
+    }
+
+    /// Refuses values of more bytes.
+    pub fn limited(mut self, most: usize) -> Parser<'a> {
+        self.most = most;
+        self
     }
 
     /// Uses the stacks of an earlier parser.
@@ -248,10 +266,14 @@ impl<'a> Parser<'a> {
     pub fn value(&mut self) -> Result<Value, Fault> {
         self.stacks.frames.clear();
         self.stacks.values.clear();
+        let from = self.at;
         loop {
             let Some(b) = self.peek() else {
                 return Err(Fault::End);
             };
+            if self.at - from > self.most {
+                return self.fault(from, Limits::reached("a value of over", self.most, "bytes", "value"));
+            }
             let done = match b {
                 b'0'..=b'9' => self.number()?,
                 b'[' | b'(' => {
@@ -281,7 +303,10 @@ impl<'a> Parser<'a> {
                 _ => self.symbol()?,
             };
             if let Some(value) = self.deliver(done) {
-                return Ok(value);
+                return match self.at - from > self.most {
+                    true => self.fault(from, Limits::reached("a value of over", self.most, "bytes", "value")),
+                    false => Ok(value),
+                };
             }
         }
     }
@@ -451,18 +476,20 @@ impl<'a> Parser<'a> {
             b'u' => {
                 let unit = self.unit(at)?;
                 if (0xd800..0xdc00).contains(&unit)
-                    && self.bytes.get(at + 6..at + 8).is_none_or(|b| b == b"\\u")
+                    && matches!(self.bytes.get(at + 6..), None | Some([] | [b'\\'] | [b'\\', b'u', ..]))
                 {
-                    match self.unit(at + 6)? {
-                        low @ 0xdc00..0xe000 => {
-                            push_char(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
-                            return Ok(at + 12);
-                        }
-                        _ => self.lossy += 1,
+                    let low = self.unit(at + 6)?;
+                    if (0xdc00..0xe000).contains(&low) {
+                        push_char(0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00), out);
+                        return Ok(at + 12);
                     }
                 }
-                self.lossy += (0xdc00..0xe000).contains(&unit) as u64;
                 push_char(unit, out);
+                if (0xd800..0xe000).contains(&unit) {
+                    // Half a pair: which half it was stays to be seen, so that unequal strings stay unequal.
+                    self.lossy += 1;
+                    out.extend_from_slice(format!("{unit:04x}").as_bytes());
+                }
                 return Ok(at + 6);
             }
             other => return self.fault(at, format!("unknown escape \\{}", readable(&[*other]))),
@@ -639,6 +666,14 @@ impl<'a> Parser<'a> {
             Ok(value) => Ok(value),
             Err(what) => self.fault(from, what),
         }
+    }
+}
+
+/// The beginning of a text, for messages.
+pub(crate) fn short(text: &str) -> &str {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => &text[..end],
+        None => text,
     }
 }
 

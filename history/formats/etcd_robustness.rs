@@ -1,8 +1,8 @@
 //! `operations.json` of etcd's robustness tests: one Porcupine operation as JSON a line.
 //!
 //! `{"ClientId":1,"Input":{…},"Call":120,"Output":{…},"Return":340}`, times in nanoseconds. The files of several
-//! clients may stand one after the other. Here only stamps order events: they are sorted by time, invocations
-//! before completions, then by line, so that equal stamps mean *concurrent*.
+//! clients may stand one after the other. Here only stamps order events: they are sorted by time, and equal stamps
+//! mean *concurrent*.
 //!
 //! | request | call |
 //! | --- | --- |
@@ -20,7 +20,7 @@ use super::edn::Dialect;
 use super::ops::error;
 use super::source::{Form, Source};
 use crate::event::{Call, Error, Event, Outcome, Process, Reply};
-use crate::jsonl::{ReadError, ReadOptions};
+use crate::jsonl::{Limits, ReadError, ReadOptions};
 use crate::record::{Builder, Completeness, History};
 use crate::value::Value;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ impl Format for EtcdRobustness {
                 Form::Read(value) => operations.push(operation(&value, line).map_err(|e| error(line, e))?),
             }
             if operations.len() as u64 > options.limits.ops {
-                return Err(error(line, format!("limit reached: more than {} ops", options.limits.ops)));
+                return Err(error(line, Limits::reached("more than", options.limits.ops, "ops", "ops")));
             }
         }
         let mut builder = Builder::new().max_ops(options.limits.ops);
@@ -70,7 +70,7 @@ impl Format for EtcdRobustness {
         if let Some(lines) = cut {
             builder.history_mut().completeness = Completeness::Truncated { lines };
         }
-        Ok(builder.finish())
+        Ok(builder.finish_foreign())
     }
 
     fn write(&self, _: &History, _: &mut dyn Write) -> Option<io::Result<()>> {
@@ -101,7 +101,10 @@ fn operation(value: &Value, line: u64) -> Result<Operation, String> {
     let input = value.get("Input").ok_or("an operation without an Input")?;
     let output = value.get("Output").unwrap_or(&Value::Null);
     let call = call(input)?;
-    let (invoked, returned) = (number("Call")?.max(0) as u64, number("Return")?);
+    let (invoked, returned) = (number("Call")?, number("Return")?);
+    let Ok(invoked) = u64::try_from(invoked) else {
+        return Err(format!("a Call before the beginning: {invoked} ns"));
+    };
     let text = |field: &str| output.get(field).and_then(Value::as_text).filter(|t| !t.is_empty());
     let outcome = match (text("Error"), text("ClientError")) {
         _ if returned == i64::MAX => Outcome::Info(Error::new(text("Error").unwrap_or("never returned"))),
@@ -188,7 +191,7 @@ fn reply(call: &Call, output: &Value) -> Result<Reply, String> {
     })
 }
 
-/// Events by time, invocations before completions, then by line; a client whose call stayed open goes on as a
+/// Events by time, then by op, so that a client may return and call at one stamp; a client whose call stayed open goes on as a
 /// new process, and the open call is given up when the client is next heard of.
 fn events(mut operations: Vec<Operation>) -> Vec<(u64, Event)> {
     operations.sort_by_key(|o| (o.invoked, o.line));
@@ -196,7 +199,8 @@ fn events(mut operations: Vec<Operation>) -> Vec<(u64, Event)> {
     let mut fresh = operations.iter().map(|o| o.client).max().unwrap_or(0);
     let mut processes: BTreeMap<u32, u32> = BTreeMap::new();
     let mut open: BTreeMap<u32, usize> = BTreeMap::new();
-    let mut edges: Vec<(u64, u8, u64, Event)> = Vec::new();
+    // Time, number of the edge, line.
+    let mut edges: Vec<(u64, usize, u64, Event)> = Vec::new();
     for operation in operations {
         let Operation { line, client, call, invoked, returned, outcome } = operation;
         if let Some(at) = open.remove(&client) {
@@ -206,14 +210,14 @@ fn events(mut operations: Vec<Operation>) -> Vec<(u64, Event)> {
         }
         let process = Process(*processes.entry(client).or_insert(client));
         let invoke = Event::Invoke { time: invoked, process, node: None, call: call.clone(), last: false };
-        edges.push((invoked, 0, line, invoke));
+        edges.push((invoked, edges.len(), line, invoke));
         let time = returned.unwrap_or(end);
-        edges.push((time, 1, line, Event::Complete { time, process, call, outcome, server: None }));
+        edges.push((time, edges.len(), line, Event::Complete { time, process, call, outcome, server: None }));
         if returned.is_none() {
             open.insert(client, edges.len() - 1);
         }
     }
-    edges.sort_by_key(|(time, side, line, _)| (*time, *side, *line));
+    edges.sort_by_key(|(time, number, ..)| (*time, *number));
     edges
         .into_iter()
         .map(|(at, _, line, mut event)| {

@@ -43,14 +43,20 @@ pub(super) fn events(history: &History) -> impl Iterator<Item = Event> + '_ {
     let mut known: Vec<(u32, u64, What)> = Vec::new();
     let mut timed: Vec<(u64, What)> = Vec::new();
     for op in history.ops() {
-        known.push((op.inv(), op.invoked(), What::Invoke(op.id)));
+        known.push((history.recorded(op.inv()), op.invoked(), What::Invoke(op.id)));
         match (op.completed(), op.gave_up()) {
-            (Some(time), _) => known.push((op.res(), time, What::Complete(op.id))),
+            (Some(time), _) => known.push((history.recorded(op.res()), time, What::Complete(op.id))),
             (None, Some(time)) => timed.push((time, What::Complete(op.id))),
             (None, None) => {}
         }
     }
-    known.extend(history.notes().iter().enumerate().map(|(i, n)| (n.position, n.time, What::Note(i))));
+    known.extend(
+        history
+            .notes()
+            .iter()
+            .enumerate()
+            .map(|(i, n)| (history.recorded(n.position), n.time, What::Note(i))),
+    );
     known.sort_by_key(|(position, ..)| *position);
     timed.extend(others(history).into_iter().map(|e| (e.time(), What::Other(e))));
     timed.sort_by_key(|(time, _)| *time);
@@ -118,9 +124,24 @@ fn event(history: &History, what: What) -> Event {
     }
 }
 
+/// As [`events`], with stamps that say the order: where the history's ties are in order, read back they would be
+/// concurrent, so each is put a nanosecond behind the one before it.
+pub(super) fn stamped(history: &History) -> impl Iterator<Item = Event> + '_ {
+    let ordered = !history.ties_are_concurrent() && history.end() > 0 && history.ties() > 0;
+    let mut next = 0;
+    events(history).map(move |mut event| {
+        if ordered {
+            let time = event.time_mut();
+            *time = (*time).max(next);
+            next = *time + 1;
+        }
+        event
+    })
+}
+
 /// Every event in Jepsen's shape, in order.
 pub(super) fn lines(history: &History) -> impl Iterator<Item = Line<'_>> {
-    events(history).map(|event| line(history, event))
+    stamped(history).map(|event| line(history, event))
 }
 
 fn line(history: &History, event: Event) -> Line<'_> {

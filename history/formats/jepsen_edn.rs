@@ -94,7 +94,7 @@ pub(super) fn read_rows(
             Form::Read(Some(mut row)) => {
                 row.line = line;
                 amend(&mut row).map_err(|what| super::ops::error(line, what))?;
-                importer.push(row)?;
+                importer.push(row, source.formed)?;
             }
         }
     }
@@ -188,7 +188,24 @@ fn short(value: &Value) -> String {
     }
 }
 
+/// Fields that mean something. Bits of `Row::seen` in this order.
+const FIELDS: [&[u8]; 12] = [
+    b"index", b"time", b"type", b"process", b"f", b"key", b"value", b"error", b"node", b"host", b"final",
+    b"final?",
+];
+
+/// A field that comes twice leaves open which of the two is meant.
+fn once(row: &mut Row, name: &[u8]) -> Result<(), String> {
+    let Some(at) = FIELDS.iter().position(|f| *f == name) else { return Ok(()) };
+    match row.seen & 1 << at {
+        0 => row.seen |= 1 << at,
+        _ => return Err(format!("the field {} comes twice", edn::readable(name))),
+    }
+    Ok(())
+}
+
 fn set(row: &mut Row, name: &[u8], value: Value) -> Result<(), String> {
+    once(row, name)?;
     match name {
         b"index" => row.index = integer("index", &value)?,
         b"time" => row.time = integer("time", &value)?,
@@ -226,15 +243,21 @@ fn integer(field: &str, value: &Value) -> Result<Option<i64>, String> {
         Value::Null => Ok(None),
         Value::Int(i) => Ok(Some(*i)),
         // Some generators count in floats.
-        Value::Float(bits) if f64::from_bits(*bits).fract() == 0.0 => Ok(Some(f64::from_bits(*bits) as i64)),
+        Value::Float(bits) if is_whole(f64::from_bits(*bits)) => Ok(Some(f64::from_bits(*bits) as i64)),
         other => Err(format!("expected an integer as {field}, found {}", short(other))),
     }
+}
+
+/// Whether a float is an integer that it holds exactly.
+fn is_whole(x: f64) -> bool {
+    x.fract() == 0.0 && x.abs() <= (1u64 << 53) as f64
 }
 
 fn who(value: &Value) -> Result<Who, String> {
     Ok(match value {
         Value::Null => Who::Missing,
-        Value::Keyword(_) => Who::Other,
+        Value::Keyword(word) if word.trim_start_matches(':') == "nemesis" => Who::Other,
+        Value::Keyword(word) => Who::Named(word.clone()),
         Value::Int(i) => match u32::try_from(*i) {
             Ok(process) => Who::Client(process),
             Err(_) => return Err(format!("expected a process from 0 to 4294967295, found {i}")),

@@ -34,14 +34,14 @@ impl Format for JepsenTxt {
         let mut source = Source::new(input, options.limits, Dialect::Edn);
         let mut importer = Importer::new(options, Rules::default());
         source.skip_mark()?;
-        let mut number = 0;
+        let (mut number, mut lossy) = (0, 0);
         while let Some((line, whole)) = source.text_line()? {
             number += 1;
             if line.trim_ascii().is_empty() {
                 continue;
             }
             if !whole && may_be_cut(&line) {
-                return importer.finish(Some(number - 1), 0);
+                return importer.finish(Some(number - 1), lossy);
             }
             let row = match columns(&line) {
                 Some(columns) if columns.before.is_empty() => columns.row(number),
@@ -51,9 +51,10 @@ impl Format for JepsenTxt {
                     what: "expected a process, a :type, an :f and a value, separated by tabs".into(),
                 }),
             };
-            importer.push(row?)?;
+            lossy += std::str::from_utf8(&line).is_err() as u64;
+            importer.push(row?, line.len() as u64)?;
         }
-        importer.finish(None, 0)
+        importer.finish(None, lossy)
     }
 
     fn write(&self, history: &History, out: &mut dyn Write) -> Option<io::Result<()>> {
@@ -123,7 +124,8 @@ impl Columns<'_> {
     /// `None` if no process stands where one should.
     pub fn who(&self) -> Option<Who> {
         match self.process {
-            [b':', ..] => Some(Who::Other),
+            b":nemesis" => Some(Who::Other),
+            [b':', ..] => Some(Who::Named(edn::readable(self.process).into())),
             b"nil" => Some(Who::Missing),
             number => Some(Who::Client(std::str::from_utf8(number).ok()?.parse().ok()?)),
         }

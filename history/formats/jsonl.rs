@@ -54,8 +54,9 @@ fn write(history: &History, out: &mut dyn Write) -> io::Result<()> {
         more: serde_json::Map::new(),
     });
     let mut writer = Writer::new(Body { out, hidden: !own }, &header)?;
-    for event in export::events(history) {
-        writer.event(&event)?;
+    match own {
+        true => export::events(history).try_for_each(|event| writer.event(&event).map(|_| ()))?,
+        false => export::stamped(history).try_for_each(|event| writer.event(&event).map(|_| ()))?,
     }
     match &history.completeness {
         Completeness::Whole if own => writer.finish().map(|_| ()),

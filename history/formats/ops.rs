@@ -1,9 +1,12 @@
 //! From an op map in Jepsen's shape to an event: what all formats of that family share.
 //!
 //! The rules, each where the file and our record differ:
-//! * **Position in the file is the authority on order.** A time that goes backwards is raised to the one before
+//! * **Position in the file is the authority on order**, but for equal stamps, which are concurrent
+//!   ([`crate::Builder::finish_foreign`]). A time that goes backwards is raised to the one before
 //!   it, and a note says how often; a missing or negative time is the one before.
-//! * A process that is no number (`:nemesis`, any keyword) makes notes, never ops.
+//! * A process that is no number (`:nemesis`, any keyword) makes notes, never ops; if it is not the nemesis and
+//!   invokes something, that is refused, since its ops would be lost.
+//! * A completion stamped before its own invocation is refused: then its stamps are no clock.
 //! * Ops without `:process` are taken one after the other, each as a process of its own.
 //! * A completion without `:f` or `:value` takes them from its invocation; the `:value` of `fail` and `info` is
 //!   not looked at, since logs put other things there.
@@ -15,13 +18,15 @@
 
 use super::edn;
 use crate::event::{Call, Error, Event, MicroOp, Outcome, Process, Reply};
-use crate::jsonl::{ReadError, ReadOptions};
-use crate::record::{Builder, Completeness, History};
+use crate::jsonl::{BACKWARDS, Gaps, LOSSY, ReadError, ReadOptions, TUPLES, import_notes};
+use crate::record::{Builder, Completeness, History, Malformed, Op, OpId};
 use crate::value::Value;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Rows on which it is decided whether values are `[key value]` tuples.
 const SAMPLE: usize = 10_000;
+/// Bytes of the file after which fewer rows must do.
+const SAMPLE_BYTES: u64 = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -48,8 +53,10 @@ pub(super) enum Who {
     #[default]
     Missing,
     Client(u32),
-    /// The nemesis, or whatever else keeps a diary in the file.
+    /// The nemesis.
     Other,
+    /// Another name: whatever else keeps a diary in the file.
+    Named(Box<str>),
 }
 
 /// One op map, before it means anything.
@@ -68,6 +75,8 @@ pub(super) struct Row {
     pub last: bool,
     /// Stray words after a value, as code prints keywords with blanks in them.
     pub stray: bool,
+    /// The known fields met so far, one bit each.
+    pub seen: u16,
 }
 
 /// What a format says beyond the op map.
@@ -84,20 +93,24 @@ pub(super) struct Importer {
     rules: Rules,
     independent: Option<bool>,
     sample: Vec<Row>,
-    /// The open call of each process, and its `:f` in the file.
-    open: HashMap<u32, (Call, Box<str>)>,
+    /// The open call of each process, and its `:f` in the file where that is another.
+    open: HashMap<u32, (OpId, Option<Box<str>>)>,
+    /// Processes whose open call has a time that was raised.
+    raised: HashSet<u32>,
     /// Processes given out to ops that name none.
     nameless: u32,
     named: bool,
-    index: Option<i64>,
+    gaps: Gaps,
     counts: Counts,
+    /// Bytes of what the sample's rows were read from, about.
+    sampled: u64,
 }
 
 /// What had to be bent to fit.
 #[derive(Default)]
 struct Counts {
     clamped: u64,
-    shuffled: u64,
+    diaries: u64,
     stray: u64,
     rows: u64,
     guessed_independent: bool,
@@ -112,19 +125,23 @@ impl Importer {
             independent: if rules.plain { Some(false) } else { options.independent },
             sample: Vec::new(),
             open: HashMap::new(),
+            raised: HashSet::new(),
             nameless: 0,
             named: false,
-            index: None,
+            gaps: Gaps::default(),
             counts: Counts::default(),
+            sampled: 0,
         }
     }
 
-    pub fn push(&mut self, row: Row) -> Result<(), ReadError> {
+    /// `bytes`: how much of the file the row is, about.
+    pub fn push(&mut self, row: Row, bytes: u64) -> Result<(), ReadError> {
         if self.independent.is_some() {
             return self.import(row);
         }
         self.sample.push(row);
-        match self.sample.len() < SAMPLE {
+        self.sampled += bytes;
+        match self.sample.len() < SAMPLE && self.sampled < SAMPLE_BYTES {
             true => Ok(()),
             false => self.decide(),
         }
@@ -147,60 +164,67 @@ impl Importer {
         }
         let c = &self.counts;
         let said = [
+            (c.clamped, BACKWARDS),
             (
-                c.clamped,
-                "times went backwards and were raised to the one before: position in the file is the order",
-            ),
-            (
-                c.shuffled,
-                "rows have an :index below that of the row before: position in the file is the order",
+                c.diaries,
+                "rows of processes that are neither numbers nor :nemesis were taken as notes, not as ops",
             ),
             (c.stray, "rows have stray words after a value, which were dropped"),
-            (lossy, "strings or names are not UTF-8; the bytes are kept as U+FFFD and two hex digits"),
+            (lossy, LOSSY),
             (self.nameless as u64, "ops name no process; each was given one of its own"),
-            (
-                if c.guessed_independent { c.rows } else { 0 },
-                "rows have [key value] tuples as values, by the look of them; --independent no reads them as plain pairs",
-            ),
+            (if c.guessed_independent { c.rows } else { 0 }, TUPLES),
         ];
-        let time = self.builder.history_mut().end();
-        for (count, what) in said {
-            if count > 0 {
-                let note =
-                    Event::Note { time, f: "import".into(), value: Value::text(&format!("{count} {what}")) };
-                self.builder.push(&note, 0).map_err(|e| error(0, e))?;
-            }
-        }
+        import_notes(&mut self.builder, self.gaps.said().into_iter().chain(said))?;
         if let Some(lines) = cut {
             self.builder.history_mut().completeness = Completeness::Truncated { lines };
         }
-        Ok(self.builder.finish())
+        Ok(self.builder.finish_foreign())
     }
 
-    fn time(&mut self, row: &Row) -> u64 {
+    fn time(&mut self, row: &Row) -> Result<u64, String> {
         let end = self.builder.history_mut().end();
-        match row.time {
-            Some(time) if time >= 0 => {
-                self.counts.clamped += ((time as u64) < end) as u64;
-                (time as u64).max(end)
+        let time = match row.time {
+            Some(time) if time >= 0 => time as u64,
+            // As Jepsen has a time that it does not know.
+            Some(-1) | None => return Ok(end),
+            Some(time) => return Err(format!("a time before the beginning: {time} ns")),
+        };
+        if time >= end {
+            return Ok(time);
+        }
+        self.counts.clamped += 1;
+        let open = match (&row.who, row.kind) {
+            (Who::Client(process), Some(Kind::Ok | Kind::Fail | Kind::Info)) => {
+                self.builder.open(Process(*process))
             }
-            _ => end,
+            _ => None,
+        };
+        match open.map(|op| (op.process(), op.invoked())) {
+            // Raised times are no evidence: only a stamp that the file has.
+            Some((process, invoked)) if time < invoked && !self.raised.contains(&process.0) => {
+                Err(Malformed::EndsBeforeItBegins { process, invoked, completed: time }.to_string())
+            }
+            _ => Ok(end),
         }
     }
 
     fn import(&mut self, mut row: Row) -> Result<(), ReadError> {
-        let time = self.time(&row);
-        if let (Some(before), Some(index)) = (self.index, row.index) {
-            self.counts.shuffled += (index <= before) as u64;
+        let time = self.time(&row).map_err(|what| error(row.line, what))?;
+        if let Some(index) = row.index {
+            self.gaps.next(index);
         }
-        self.index = row.index.or(self.index);
         self.counts.stray += row.stray as u64;
         self.counts.rows += 1;
         let Some(kind) = row.kind else {
             return Err(error(row.line, "an op without a :type: expected invoke, ok, fail or info"));
         };
+        if let (Who::Named(name), Kind::Invoke | Kind::Ok | Kind::Fail) = (&row.who, kind) {
+            let what = format!("expected a process: a number or :nemesis, found {name}");
+            return Err(error(row.line, what));
+        }
         let process = match row.who {
-            Who::Other => {
+            Who::Other | Who::Named(_) => {
+                self.counts.diaries += matches!(row.who, Who::Named(_)) as u64;
                 let f = row.f.unwrap_or_else(|| "?".into());
                 let note = Event::Note { time, f, value: row.value };
                 return self.builder.push(&note, row.line).map_err(|e| error(row.line, e));
@@ -238,7 +262,11 @@ impl Importer {
     }
 
     fn invoke(&mut self, time: u64, process: u32, row: Row) -> Result<(), String> {
-        let f = row.f.clone().unwrap_or_default();
+        let spelled = row.f.clone();
+        match row.time {
+            Some(stamp) if (0..time as i64).contains(&stamp) => drop(self.raised.insert(process)),
+            _ => drop(self.raised.remove(&process)),
+        }
         let call = call(row.f, row.key, row.value)?;
         let node = match row.node {
             Some(name) => Some(self.builder.node(&name).map_err(|e| e.to_string())?),
@@ -246,17 +274,47 @@ impl Importer {
         };
         let event = Event::Invoke { time, process: Process(process), node, call, last: row.last };
         self.builder.push(&event, row.line).map_err(|e| e.to_string())?;
-        if let Event::Invoke { call, .. } = event {
-            self.open.insert(process, (call, f));
-        }
+        let id = OpId(self.builder.history_mut().len() as u32 - 1);
+        let f = spelled.filter(|f| self.builder.history_mut().op(id).f() != &**f);
+        self.open.insert(process, (id, f));
         Ok(())
+    }
+
+    /// Whether a completion repeats another argument than was asked.
+    fn changed(&mut self, id: OpId, value: &Value) -> bool {
+        let history = self.builder.history_mut();
+        let op = history.op(id);
+        match op.f() {
+            "write" | "add" | "remove" | "append" | "enqueue" => {
+                !value.is_null() && !history.values().is(op.arg(), value)
+            }
+            "cas" => !value.is_null() && op.call().value() != *value,
+            _ => false,
+        }
     }
 
     fn complete(&mut self, time: u64, process: u32, kind: Kind, row: Row) -> Result<(), String> {
         let asked = match self.open.remove(&process) {
-            Some((call, asked)) if row.f.as_ref().is_none_or(|f| *f == asked || **f == *call.f()) => call,
+            Some((id, spelled)) => {
+                let op = self.builder.history_mut().op(id);
+                let same = |f: &str| spelled.as_deref() == Some(f) || f == op.f();
+                match row.f.as_deref().is_none_or(same) {
+                    true => Some((id, shell(&op, row.key))),
+                    false => None,
+                }
+            }
+            None => None,
+        };
+        let asked = match asked {
+            Some((id, asked)) => {
+                let changed = kind == Kind::Ok && self.changed(id, &row.value);
+                if changed {
+                    self.builder.alter(id);
+                }
+                asked
+            }
             // Another call or none at all: the door says so.
-            _ => Call::Other { f: row.f.unwrap_or_default(), key: Value::Null, value: Value::Null },
+            None => Call::Other { f: row.f.unwrap_or_default(), key: Value::Null, value: Value::Null },
         };
         let outcome = match kind {
             Kind::Ok => Outcome::Ok(reply(&asked, row.value)?),
@@ -273,6 +331,28 @@ impl Importer {
         };
         let event = Event::Complete { time, process: Process(process), call: asked, outcome, server: None };
         self.builder.push(&event, row.line).map_err(|e| e.to_string())
+    }
+}
+
+/// A call of the kind of an open one: all that its completion has to name besides the key, without what was asked.
+fn shell(op: &Op<'_>, key: Value) -> Call {
+    let nil = || Value::Null;
+    match op.f() {
+        "read" => Call::Read(key),
+        "write" => Call::Write(key, nil()),
+        "cas" => Call::Cas(key, nil(), nil()),
+        "add" => Call::Add(key, nil()),
+        "remove" => Call::Remove(key, nil()),
+        "append" => Call::Append(key, nil()),
+        "enqueue" => Call::Enqueue(key, nil()),
+        "dequeue" => Call::Dequeue(key),
+        "acquire" => Call::Acquire(key),
+        "release" => Call::Release(key),
+        "txn" => Call::Txn(Vec::new()),
+        _ => match op.call() {
+            Call::Other { f, value, .. } => Call::Other { f, key, value },
+            other => other,
+        },
     }
 }
 
@@ -375,7 +455,7 @@ fn pair(value: &Value) -> Option<(&Value, &Value)> {
 pub(super) fn independent(rows: &[Row]) -> bool {
     let (mut keys, mut calls, mut shown) = (BTreeSet::new(), 0usize, false);
     let mut asked: HashMap<u32, &Value> = HashMap::new();
-    for row in rows.iter().filter(|r| r.who != Who::Other) {
+    for row in rows.iter().filter(|r| !matches!(r.who, Who::Other | Who::Named(_))) {
         let process = if let Who::Client(p) = row.who { p } else { 0 };
         let Some((key, value)) = pair(&row.value) else {
             // An info line may carry another thing instead of the value.

@@ -31,17 +31,18 @@ impl Format for PorcupineLog {
     fn read(&self, input: &mut dyn BufRead, options: &ReadOptions) -> Result<History, ReadError> {
         let mut source = Source::new(input, options.limits, Dialect::Edn);
         let mut importer = Importer::new(options, Rules { refused_cas: true, plain: false });
-        let mut number = 0;
+        let (mut number, mut lossy) = (0, 0);
         while let Some((line, whole)) = source.text_line()? {
             number += 1;
             if !whole && may_be_cut(&line) {
-                return importer.finish(Some(number - 1), 0);
+                return importer.finish(Some(number - 1), lossy);
             }
             if let Some(columns) = op(&line) {
-                importer.push(columns.row(number)?)?;
+                lossy += std::str::from_utf8(&line).is_err() as u64;
+                importer.push(columns.row(number)?, line.len() as u64)?;
             }
         }
-        importer.finish(None, 0)
+        importer.finish(None, lossy)
     }
 
     fn write(&self, _: &History, _: &mut dyn Write) -> Option<io::Result<()>> {

@@ -22,6 +22,8 @@ pub(super) struct Source<'r> {
     limits: Limits,
     dialect: Dialect,
     stacks: Stacks,
+    /// Bytes of the form just read.
+    pub formed: u64,
     /// Strings and names in which bytes that are not UTF-8 were replaced.
     pub lossy: u64,
 }
@@ -48,6 +50,7 @@ impl<'r> Source<'r> {
             limits,
             dialect,
             stacks: Stacks::default(),
+            formed: 0,
             lossy: 0,
         }
     }
@@ -74,7 +77,7 @@ impl<'r> Source<'r> {
     fn fetch(&mut self) -> Result<(), ReadError> {
         let held = self.bytes.len() - self.at;
         if held > self.limits.line {
-            return Err(self.error(format!("limit reached: a form of over {} bytes", self.limits.line)));
+            return Err(self.error(Limits::reached("a form of over", self.limits.line, "bytes", "line")));
         }
         self.dropped = self.column() - 1;
         self.bytes.drain(..self.at);
@@ -93,7 +96,7 @@ impl<'r> Source<'r> {
             self.input.consume(n);
         }
         match self.total > self.limits.bytes {
-            true => Err(self.error(format!("limit reached: a file of over {} bytes", self.limits.bytes))),
+            true => Err(self.error(Limits::reached("a file of over", self.limits.bytes, "bytes", "file"))),
             false => Ok(()),
         }
     }
@@ -143,13 +146,15 @@ impl<'r> Source<'r> {
         loop {
             let bytes = &self.bytes[self.at..];
             let stacks = std::mem::take(&mut self.stacks);
-            let mut parser = Parser::new(bytes, self.ended, self.dialect).with(stacks);
+            let mut parser =
+                Parser::new(bytes, self.ended, self.dialect).with(stacks).limited(self.limits.value);
             let result = read(&mut parser);
             let (taken, lossy) = (parser.position(), parser.lossy);
             self.stacks = parser.into_stacks();
             match result {
                 Ok(value) => {
                     self.take(taken);
+                    self.formed = taken as u64;
                     self.lossy += lossy;
                     return Ok(Form::Read(value));
                 }

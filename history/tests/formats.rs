@@ -106,7 +106,7 @@ fn every_corner_of_edn_reads_as_the_value_it_stands_for() {
         (r#""a\n\t\r\b\f\"\\b""#, "a\n\t\r\u{8}\u{c}\"\\b".into()),
         (r#""\u00e9 \ud83d\ude00 \12\101""#, "é 😀 \nA".into()),
         ("\"raw\nline\tand \u{1}\"", "raw\nline\tand \u{1}".into()),
-        (r#""\ud83d!""#, "\u{fffd}!".into()),
+        (r#""\ud83d!""#, "\u{fffd}d83d!".into()),
         ("\"#{1..5 9}\"", "#{1..5 9}".into()),
         (
             r"[\a \newline \space \tab \u00e9 \o12 \\ \( \é]",
@@ -161,7 +161,7 @@ fn different_bytes_that_are_not_utf8_stay_different_values() {
     let history = read("jepsen-edn", b"{:type :invoke, :process 0, :f :write, :value \"\xff\"}").unwrap();
     assert_eq!(
         imported(&history),
-        ["1 strings or names are not UTF-8; the bytes are kept as U+FFFD and two hex digits"]
+        ["1 strings or names are not Unicode; they are kept as U+FFFD and hex digits"]
     );
 }
 
@@ -184,6 +184,23 @@ fn nesting_a_million_deep_is_refused_by_name_in_every_reader() {
     assert_eq!(read("jepsen-edn", deep).unwrap_err(), "1:111: limit reached: nested deeper than 64 levels");
     let allowed = format!("{}1{}", "[".repeat(64), "]".repeat(64));
     assert!(edn::parse(allowed.as_bytes()).is_ok());
+}
+
+/// `#object "…"` is a tagged string, and its brackets need not balance: found by the fuzz target `edn`.
+#[test]
+fn a_tagged_string_prints_so_that_it_reads_back() {
+    for text in ["#object \":[a\"", "#object \"a]\"", "#regex \"a\\\"\"", "#object[a.B 0x2]", "#\"a\\\"b\""] {
+        let value = one(text);
+        let mut printed = String::new();
+        edn::print(&value, &mut printed);
+        assert_eq!(one(&printed), value, "{text} printed as {printed}");
+    }
+}
+
+/// Half a surrogate pair is no character, but which half it was keeps two strings apart.
+#[test]
+fn different_halves_of_pairs_stay_different_values() {
+    assert_ne!(one(r#""\ud83d""#), one(r#""\ud83e""#));
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -589,12 +606,12 @@ fn forms_may_lie_across_any_stretch_of_the_input() {
 
 #[test]
 fn times_that_go_backwards_are_raised_and_counted() {
-    let text =
-        "{:time 9 :type :invoke :process 0 :f :read}\n{:time 4 :type :ok :process 0 :f :read :value 1}";
+    let text = "{:time 9 :type :invoke :process 0 :f :read}\n{:time 4 :type :invoke :process 1 :f :read}\n\
+         {:time 5 :type :ok :process 1 :f :read :value 1}";
     let history = read("jepsen-edn", text).unwrap();
-    let op = history.op(OpId(0));
+    let op = history.op(OpId(1));
     assert_eq!((op.invoked(), op.completed()), (9, Some(9)));
-    let said = "1 times went backwards and were raised to the one before: position in the file is the order";
+    let said = "2 times went backwards and were raised to the one before: position in the file is the order";
     assert_eq!(imported(&history), [said]);
 }
 
@@ -640,17 +657,17 @@ fn json_integers_of_any_size_are_exact() {
 #[test]
 fn limits_on_hostile_input_are_named() {
     let small = |line, bytes, ops| ReadOptions {
-        limits: jsonl::Limits { line, bytes, ops },
+        limits: jsonl::Limits { line, bytes, ops, ..jsonl::Limits::default() },
         ..ReadOptions::default()
     };
     let endless = || std::io::BufReader::new(std::io::Read::chain(&b"{:value \""[..], std::io::repeat(b'a')));
     let error = formats::read(endless(), "", None, &small(1 << 20, 1 << 40, 10)).unwrap_err();
-    assert_eq!(error.what, "limit reached: a form of over 1048576 bytes");
+    assert_eq!(error.what, "limit reached: a form of over 1048576 bytes; --limit line=N raises it");
     let error = formats::read(endless(), "", None, &small(1 << 30, 1 << 20, 10)).unwrap_err();
-    assert_eq!(error.what, "limit reached: a file of over 1048576 bytes");
+    assert_eq!(error.what, "limit reached: a file of over 1048576 bytes; --limit file=N raises it");
     let text = samples()[0].1;
     let error = formats::read(text.as_bytes(), "", None, &small(1 << 20, 1 << 20, 2)).unwrap_err();
-    assert_eq!(error.to_string(), "6:1: limit reached: more than 2 ops");
+    assert_eq!(error.to_string(), "6:1: limit reached: more than 2 ops; --limit ops=N raises it");
 }
 
 // Writing ------------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ fn stamps_that_are_missing_coarse_or_bent_are_said() {
     assert_eq!(names(&of_edn(&rows(["1", "1", "2", "3"]))), ["ties"]);
     // Raising a time to the one before makes a tie, and the note about it is one more.
     let bent = of_edn(&rows(["1", "3", "2", "4"]));
-    assert_eq!(names(&bent), ["import", "ties"]);
+    assert_eq!(names(&bent), ["non-monotonic-times", "ties"]);
     assert!(bent[0].what.starts_with("1 times went backwards"));
     let cut = rows(["1", "2", "3", "4"]) + "{:time 5";
     assert_eq!(names(&of_edn(&cut)), ["truncated"]);
@@ -108,4 +108,17 @@ fn more_than_64_open_calls_of_one_key_are_wide() {
     };
     assert_eq!(names(&of_edn(&text(64))), Vec::<&str>::new());
     assert_eq!(names(&of_edn(&text(65))), ["wide"]);
+}
+
+#[test]
+fn what_the_lines_themselves_lack_is_said() {
+    let gap = "{:index 4 :type :invoke :process 0 :f :read}\n{:index 9 :type :ok :process 0 :f :read}\n\
+               {:index 2 :type :invoke :process 1 :f :read}\n{:type :ok :process 1 :f :read}\n";
+    assert_eq!(names(&of_edn(gap)), ["index-gaps", "no-times", "sequential"]);
+    let other = "{:time 1 :type :invoke :process 0 :f :write :value 1}\n{:time 2 :type :invoke :process 1 :f :read}\n\
+                 {:time 3 :type :ok :process 0 :f :write :value 2}\n{:time 4 :type :ok :process 1 :f :read :value nil}\n";
+    assert_eq!(names(&of_edn(other)), ["altered-values", "reads-only-nil"]);
+    let open = other.replace(":value 2", ":value 1") + "{:time 5 :type :invoke :process 2 :f :read}\n";
+    let found = of_edn(&open);
+    assert!(names(&found).contains(&"unfinished"), "{found:?}");
 }

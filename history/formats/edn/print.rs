@@ -87,9 +87,9 @@ fn print_tagged(tag: &str, inner: &Value, out: &mut String) {
                 }
             }
         }
-        ("regex", Value::Text(s)) => out.push_str(&format!("#\"{s}\"")),
-        ("object", Value::Text(s)) => out.push_str(&format!("#object[{s}]")),
-        ("<>", Value::Text(s)) => out.push_str(&format!("#<{s}>")),
+        ("regex", Value::Text(s)) if raw(format!("#\"{s}\""), tag, inner, out) => {}
+        ("object", Value::Text(s)) if raw(format!("#object[{s}]"), tag, inner, out) => {}
+        ("<>", Value::Text(s)) if raw(format!("#<{s}>"), tag, inner, out) => {}
         _ => {
             out.push('#');
             out.push_str(tag);
@@ -97,4 +97,18 @@ fn print_tagged(tag: &str, inner: &Value, out: &mut String) {
             print(inner, out);
         }
     }
+}
+
+/// Prints what stands raw between brackets, unless it would not be read back: the same value may have been written
+/// as a tagged string, whose brackets need not balance.
+fn raw(text: String, tag: &str, inner: &Value, out: &mut String) -> bool {
+    let back = super::parse(text.as_bytes());
+    let same = match back.as_deref() {
+        Ok([Value::Tagged(read, value)]) => **read == *tag && **value == *inner,
+        _ => false,
+    };
+    if same {
+        out.push_str(&text);
+    }
+    same
 }

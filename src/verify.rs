@@ -1,0 +1,77 @@
+//! `schism verify-certificate`: is this order really a linearization of that file? Under a hundred lines, to be read.
+//!
+//! It reads the raw file itself and shares neither parser nor partitioning nor objects with what found the order. What
+//! it takes from the certificate on trust, and prints, is the question: which object, its first value, and how the file
+//! means its pairs and its failed cas. The other files of it are its own: `raw` reads lines, `calls` pairs them, `objects` replays.
+
+mod calls;
+mod objects;
+pub mod raw;
+#[cfg(test)]
+mod tests;
+
+use calls::ops;
+use objects::State;
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+
+/// One sentence that says what was proved, or what is wrong.
+pub fn verify(certificate: &str, raw: &[u8]) -> Result<String, String> {
+    let mut lines = certificate.lines().filter(|l| !l.trim().is_empty()).enumerate();
+    let parse = |(n, line): (usize, &str)| -> Result<Json, String> {
+        serde_json::from_str(line).map_err(|e| format!("line {} of the certificate is no JSON: {e}", n + 1))
+    };
+    let head = lines.next().map(parse).transpose()?.unwrap_or_default();
+    if head["certificate"] != 1 {
+        return Err("its first line is not that of a certificate (\"certificate\":1)".into());
+    }
+    let hash: String = Sha256::digest(raw).iter().map(|b| format!("{b:02x}")).collect();
+    if head["sha256"] != hash.as_str() {
+        return Err(format!("the history is another one: its sha256 is {hash}"));
+    }
+    let spec = head["spec"].as_str().unwrap_or_default().to_string();
+    let mut ops = ops(raw, &head)?;
+    let at: HashMap<usize, usize> = ops.iter().enumerate().map(|(i, op)| (op.call.number, i)).collect();
+    let by_element = spec == "set" && ops.iter().all(|op| op.call.f != "read");
+    let (mut parts, mut ordered) = (HashSet::new(), 0);
+    for part in lines {
+        let part = parse(part)?;
+        let name = format!("{} {}", part["key"], part["element"]);
+        let (mut state, mut latest) = (State { one: head["init"].clone(), ..State::default() }, 0);
+        if !parts.insert(name.clone()) {
+            return Err(format!("key {name} has two orders"));
+        }
+        for line in part["order"].as_array().ok_or("a part without an order")? {
+            let no = |what: &str| Err(format!("the call of line {line} {what}"));
+            let Some(op) = line.as_u64().and_then(|l| at.get(&(l as usize))).map(|i| &mut ops[*i]) else {
+                return no("does not exist");
+            };
+            let element = if by_element { &op.call.value } else { &Json::Null };
+            match () {
+                () if op.call.key != part["key"] || *element != part["element"] => {
+                    return no("is of another key");
+                }
+                () if op.failed => return no("failed, so it is in no order"),
+                () if std::mem::replace(&mut op.seen, true) => return no("is in the order twice"),
+                () if op.done < latest => return no("had ended before one that stands before it began"),
+                () if !state.step(&spec, op) => {
+                    return no(&format!("could not be answered so by a {spec} there"));
+                }
+                () => (latest, ordered) = (latest.max(op.call.number), ordered + 1),
+            }
+        }
+    }
+    match ops.iter().find(|op| op.reply.is_some() && !op.seen) {
+        Some(op) => Err(format!("the call of line {} was answered and is in no order", op.call.number)),
+        None => {
+            let pairs = if head["tuples"] == true { "; its pairs are keys with values" } else { "" };
+            let refused = if head["refused_cas"] == true { "; a failed cas was refused" } else { "" };
+            let orders = parts.len();
+            Ok(format!(
+                "{ordered} calls in {orders} orders replay as a {spec}, initially {}{pairs}{refused}",
+                head["init"]
+            ))
+        }
+    }
+}
