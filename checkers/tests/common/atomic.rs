@@ -11,6 +11,9 @@ use std::mem::discriminant;
 
 use super::v;
 
+/// A call and what it returns.
+pub type Answered<S> = (<S as Spec>::Call, <S as Spec>::Reply);
+
 /// An object, what clients ask of it, and how both are written down.
 pub struct World<S: Spec> {
     pub name: &'static str,
@@ -24,9 +27,9 @@ pub struct World<S: Spec> {
     /// The op with each value under another name; what is no name stays.
     pub rename: fn(&mut Timed<S>, &dyn Fn(ValueId) -> ValueId),
     /// Calls that together show the whole state, with what they return.
-    pub looks: fn(&S::State) -> Vec<(S::Call, S::Reply)>,
+    pub looks: fn(&S::State) -> Vec<Answered<S>>,
     /// A call and an answer that no run can have.
-    pub never: (S::Call, S::Reply),
+    pub never: Answered<S>,
 }
 
 fn value(v: ValueId) -> Value {
