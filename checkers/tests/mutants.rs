@@ -1,4 +1,4 @@
-//! The list of mistakes that tests must notice (`mutants.txt`) does not rot, and two mistakes that no other test sees.
+//! The list of mistakes that tests must notice (`mutants.txt`) does not rot, and the mistakes that no other test sees.
 //! Not here: making the mistakes, which takes minutes: `cargo run -p checkers --example mutants`.
 
 #[path = "common/mutants.rs"]
@@ -6,7 +6,7 @@ mod list;
 
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::spec::{OPEN, Timed};
-use checkers::linearizable::{Linearizable, Object, oracle, preprocess, replay};
+use checkers::linearizable::{Linearizable, Object, dfs, frontier, oracle, preprocess, replay};
 use checkers::{Budget, Checker};
 use history::{ValueId, text};
 use std::collections::BTreeSet;
@@ -68,4 +68,25 @@ fn infos_that_only_need_each_other_go() {
     // A read of one of them needs both.
     ops.push(op(Read, Some(RegisterReply::Value(b)), 4, 5));
     assert_eq!(preprocess::needed(&Register::default(), &ops), [0, 1, 2, 3]);
+}
+
+#[test]
+fn infos_used_too_early_are_no_answer() {
+    use RegisterCall::*;
+    let (a, b) = (ValueId(1), ValueId(2));
+    let (done, saw) = (Some(RegisterReply::Done), Some(RegisterReply::Value(a)));
+    // Two reads of one value on both sides of another: it was written twice, but the second write came after both.
+    let ops = [
+        op(Write(a), None, 0, OPEN),
+        op(Read, saw, 1, 2),
+        op(Write(b), done, 3, 4),
+        op(Read, saw, 5, 6),
+        op(Write(a), None, 7, OPEN),
+        op(Write(b), done, 8, 9),
+    ];
+    let (spec, limits) = (Register::default(), dfs::Limits::default());
+    assert_eq!(oracle::linearizable(&spec, &ops), Some(false));
+    let relaxed = frontier::relaxed(&spec, &ops, &limits, None).answer;
+    assert!(matches!(relaxed, dfs::Answer::Spent(_)), "{relaxed:?}");
+    assert_eq!(frontier::cegar(&spec, &ops, &limits).answer, dfs::Answer::No);
 }
