@@ -568,7 +568,10 @@ fn apart(findings: &Findings, order: &[Edge], parts: usize) -> Vec<String> {
         let (part, i) = begun[id.0 as usize];
         (part, rank[part][i])
     };
-    let mut lines = vec![serde_json::to_string(&findings.measured).expect("json")];
+    let mut measured = findings.measured.clone();
+    // It names lines of the record, which other keys move.
+    measured.remove("why_search");
+    let mut lines = vec![serde_json::to_string(&measured).expect("json")];
     for (_, verdict) in &findings.per_model {
         match verdict {
             // Which of several orders is told may follow from positions that only other keys moved.
