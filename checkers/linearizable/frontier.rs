@@ -106,6 +106,8 @@ struct Frontier<'a> {
     at: u32,
     settled: Pos,
     most_bytes: u64,
+    /// Groups of infos that do more when they take effect again: without counting, states would grow for ever.
+    piling: Vec<bool>,
 }
 
 const SWEEP: usize = 1 << 16;
@@ -122,6 +124,7 @@ impl<'a> Frontier<'a> {
         let mut by_end: Vec<u32> = (0..table.ok.len() as u32).collect();
         by_end.sort_unstable_by_key(|i| table.ok[*i as usize].res);
         Frontier {
+            piling: vec![false; table.infos.len()],
             table,
             limits: *limits,
             stop,
@@ -184,12 +187,16 @@ impl<'a> Frontier<'a> {
             self.settled = 0;
             let least = nodes.iter().map(|n| self.overused(n.tail)).min_by_key(|o| (o.len(), o.clone()));
             match least {
-                Some(overused) if !overused.is_empty() => {
+                Some(overused) if overused.iter().any(|g| !counted[*g]) => {
                     overused.into_iter().for_each(|g| counted[g] = true);
                 }
+                // Overused although counted: by states in which it had seemed harmless not to. Now all count.
+                Some(overused) if !overused.is_empty() => counted.fill(true),
                 _ => {
-                    let fits = nodes.iter().find_map(|n| self.order(n.tail));
-                    return self.report(fits.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
+                    // Another one may have an order too, of infos that were used before they were invoked.
+                    let fits = nodes.iter().find(|n| self.overused(n.tail).is_empty()).map(|n| n.tail);
+                    let order = fits.and_then(|tail| self.order(tail));
+                    return self.report(order.map_or(Answer::Spent(Why::Disagreement), Answer::Yes));
                 }
             }
         }
@@ -461,12 +468,15 @@ impl<'a> Frontier<'a> {
             }
             let (class, g) = (group.class, g as u32);
             let ready = self.table.ready(g, self.wall);
-            let used = if counted[g as usize] { self.table.used(node.infos, g) } else { 0 };
-            if used >= ready {
-                continue;
-            }
             let state = self.table.step(node.state, class);
             if state == REFUSED || state == node.state {
+                continue;
+            }
+            let again = self.table.step(state, class);
+            self.piling[g as usize] |= again != state && again != REFUSED;
+            let counts = counted[g as usize] || self.piling[g as usize];
+            let used = if counts { self.table.used(node.infos, g) } else { 0 };
+            if used >= ready {
                 continue;
             }
             // Early ones are left among them: those could not come next, but to look costs more than it saves.
@@ -476,7 +486,7 @@ impl<'a> Frontier<'a> {
             {
                 continue;
             }
-            let infos = match counted[g as usize] {
+            let infos = match counts {
                 true => self.table.one_more(node.infos, g),
                 false => node.infos,
             };

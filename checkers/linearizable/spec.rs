@@ -114,7 +114,9 @@ pub trait Spec: Sync {
     }
 }
 
-/// An op as the engines see it. It is *ok* (must be in every order, with this reply) when `res` is a position,
+/// An op as the engines see it. Positions are those of events in one order, so no two ops begin or end at the same one:
+/// the verifier and the oracle take an end and a beginning that touch as concurrent, the engines need not.
+/// It is *ok* (must be in every order, with this reply) when `res` is a position,
 /// *info* (may take effect once at any time after `inv`, or never) when `res` is [`OPEN`].
 pub struct Timed<S: Spec + ?Sized> {
     pub call: S::Call,

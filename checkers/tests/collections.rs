@@ -270,7 +270,7 @@ fn small<S: Kind>(rng: &mut Rng) -> Vec<Timed<S>> {
         clients: rng.range(2, 7) as usize,
         values: [0, 0, 0, 2, 4][rng.below(5) as usize],
         lost: [lost, if rng.chance(0.5) { 0 } else { lost }],
-        lies: [0, 1, 2, 2, 2, 2, 2, 2][rng.below(8) as usize],
+        lies: [0, 1, 2, 2, 3, 3, 4, 4][rng.below(8) as usize],
         puts: [40, 50, 60][rng.below(3) as usize],
     };
     run(rng, mix)

@@ -1,6 +1,8 @@
 //! Small worlds, and random runs of an atomic object: shared by the test files.
 #![allow(dead_code)]
 
+pub mod atomic;
+
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
 use history::ValueId;
