@@ -17,6 +17,7 @@ pub mod presence;
 pub mod regular;
 pub mod set;
 pub mod stats;
+pub mod streaming;
 pub mod verdict;
 
 pub use verdict::{

@@ -10,6 +10,8 @@
 //! leaves: everything before it is read and the record is marked truncated. Unknown fields are ignored.
 //! The writer formats by hand because it sits on the recording path; the reader is serde.
 
+mod usual;
+
 use crate::event::{Call, Error, Event, NodeId, Outcome, Process, Reply, micro_ops_value, takes};
 use crate::record::{Builder, Completeness, History, Malformed};
 use crate::value::{Value, write_int};
@@ -243,16 +245,27 @@ struct Line<'a> {
 }
 
 /// Reads a history of our shape, with or without header. One pass; memory is the columns.
-pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, ReadError> {
-    let mut reader = Reader {
-        builder: Builder::new().max_ops(options.limits.ops),
-        options,
-        number: 0,
-        hash: Sha256::new(),
-        own: false,
-        footer: None,
-        truncated: false,
-    };
+pub fn read(input: impl BufRead, options: &ReadOptions) -> Result<History, ReadError> {
+    let mut reader = Reader::new(options, None);
+    reader.lines(input)?;
+    reader.finish()
+}
+
+/// Takes the events as they come; the error becomes that of the line.
+pub type Sink<'a> = &'a mut dyn FnMut(Event, u64) -> Result<(), String>;
+
+/// Reads the same files without keeping anything: every event and its line (from 1) goes to `sink`. What comes back
+/// has the header and says how complete the record is, and has no ops. That calls and answers fit together is for
+/// the sink to see to. Nodes and servers of the usual lines are not looked up.
+pub fn stream(input: impl BufRead, options: &ReadOptions, sink: Sink<'_>) -> Result<History, ReadError> {
+    let mut reader = Reader::new(options, Some(sink));
+    reader.lines(input)?;
+    reader.finish()
+}
+
+/// Line by line, each within the limits.
+fn each_line(mut input: impl BufRead, reader: &mut Reader<'_>) -> Result<(), ReadError> {
+    let options = reader.options;
     let mut line = Vec::new();
     let mut total = 0u64;
     loop {
@@ -278,10 +291,14 @@ pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, R
         }
         reader.line(&line)?;
     }
-    reader.finish()
+    Ok(())
 }
 
 struct Reader<'o> {
+    /// Where events go instead of the columns.
+    sink: Option<Sink<'o>>,
+    /// The time of the last event that went there.
+    latest: u64,
     builder: Builder,
     options: &'o ReadOptions,
     number: u64,
@@ -291,7 +308,37 @@ struct Reader<'o> {
     truncated: bool,
 }
 
-impl Reader<'_> {
+impl<'o> Reader<'o> {
+    fn new(options: &'o ReadOptions, sink: Option<Sink<'o>>) -> Reader<'o> {
+        Reader {
+            sink,
+            latest: 0,
+            builder: Builder::new().max_ops(options.limits.ops),
+            options,
+            number: 0,
+            hash: Sha256::new(),
+            own: false,
+            footer: None,
+            truncated: false,
+        }
+    }
+
+    fn lines(&mut self, input: impl BufRead) -> Result<(), ReadError> {
+        each_line(input, self)
+    }
+
+    fn pour(&mut self, event: Event) -> Result<(), ReadError> {
+        let (from, to) = (self.latest, event.time());
+        if to < from {
+            return Err(self.malformed(Malformed::TimeGoesBack { from, to }));
+        }
+        self.latest = to;
+        match self.sink.as_mut().map_or(Ok(()), |sink| sink(event, self.number)) {
+            Ok(()) => Ok(()),
+            Err(what) => Err(self.error(1, what)),
+        }
+    }
+
     fn error(&self, column: usize, what: impl Into<String>) -> ReadError {
         ReadError { line: self.number.max(1), column, what: what.into() }
     }
@@ -343,13 +390,22 @@ impl Reader<'_> {
         if self.number == 1 && text.starts_with(b"{\"schism\":") {
             return self.header(text);
         }
+        if self.sink.is_some()
+            && let Some(event) = usual::event(text)
+        {
+            return self.pour(event);
+        }
         let line: Line = self.parse(text)?;
         let time = match line.time {
             Some(t) => t.max(0) as u64,
+            None if self.sink.is_some() => self.latest,
             None => self.builder.history_mut().end(),
         };
         let event = self.decode(&line, time)?;
         if let Some(event) = event {
+            if self.sink.is_some() {
+                return self.pour(event);
+            }
             self.builder.push(&event, self.number).map_err(|e| self.malformed(e))?;
         }
         Ok(())

@@ -38,6 +38,9 @@ pub const SPECS: [&str; 17] = [
 pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     known_spec(&args.spec)?;
     let options = args.read.options()?;
+    if args.stream {
+        return crate::stream::main(args, &options);
+    }
     let budget = Budget { steps: args.budget_steps, bytes: bytes(&args.memory)?, watch: None };
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().map_err(Failure::internal)?;
@@ -161,7 +164,7 @@ fn object_checkers(spec: &str) -> Vec<Box<dyn Checker>> {
 }
 
 /// What the object must be, by the calls and by what reads return.
-fn detect(history: &History) -> Result<&'static str, String> {
+pub fn detect(history: &History) -> Result<&'static str, String> {
     let calls: BTreeSet<&str> = history.ops().map(|op| op.f()).collect();
     let lists = history
         .ops()

@@ -25,13 +25,22 @@ pub struct Input {
 
 /// Reads what the path names. Every error names the file and, where there is one, the line.
 pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<Input, Failure> {
+    let (read, file) = reader(path)?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let inner = name.trim_end_matches(".gz").trim_end_matches(".zst").to_string();
+    let (history, format) = history::formats::read(read, &inner, format, options)
+        .map_err(|e| Failure::usage(format!("{}:{e}", file.display())))?;
+    Ok(Input { history, format, path: file })
+}
+
+/// The file that a path names, unpacked as it is read.
+pub fn reader(path: &Path) -> Result<(Box<dyn BufRead>, PathBuf), Failure> {
     let file = file_of(path)?;
     let at = |what: &dyn std::fmt::Display| Failure::usage(format!("{}: {what}", file.display()));
     let opened = File::open(&file).map_err(|e| at(&e))?;
     let size = opened.metadata().map_err(|e| at(&e))?.len();
     let mut plain = BufReader::with_capacity(1 << 16, opened);
     let head = plain.fill_buf().map_err(|e| at(&e))?;
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let read: Box<dyn BufRead> = match head {
         [0x1f, 0x8b, ..] => capped(flate2::bufread::MultiGzDecoder::new(plain), size),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
@@ -39,10 +48,7 @@ pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<
         }
         _ => Box::new(plain),
     };
-    let inner = name.trim_end_matches(".gz").trim_end_matches(".zst").to_string();
-    let (history, format) = history::formats::read(read, &inner, format, options)
-        .map_err(|e| Failure::usage(format!("{}:{e}", file.display())))?;
-    Ok(Input { history, format, path: file })
+    Ok((read, file))
 }
 
 fn file_of(path: &Path) -> Result<PathBuf, Failure> {

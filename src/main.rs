@@ -23,6 +23,7 @@ mod run;
 mod serve;
 mod shrink;
 mod simulate;
+mod stream;
 mod terminal;
 
 /// Jepsen's codes, so that scripts carry over.
