@@ -98,3 +98,64 @@ impl<'a> Rest<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jsonl::{ReadOptions, stream};
+
+    fn streamed(text: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut sink = |event, _| {
+            events.push(event);
+            Ok(())
+        };
+        stream(text.as_bytes(), &ReadOptions::default(), &mut sink).unwrap_or_else(|e| panic!("{text}: {e}"));
+        events
+    }
+
+    /// What is taken apart here is what serde makes of the same fields in another order.
+    #[test]
+    fn the_short_way_reads_what_the_long_way_does() {
+        let mut short = 0;
+        for kind in ["invoke", "ok", "fail", "info"] {
+            for f in ["read", "write"] {
+                for key in ["", "\"key\":\"x\",", "\"key\":7,", "\"key\":null,"] {
+                    for value in
+                        ["null", "0", "17", "\"ü\"", "-3", "1.5", "1e3", "[1,2]", "\"a\\nb\"", "true"]
+                    {
+                        for more in ["", ",\"error\":\"timeout: 1 s\"", ",\"final\":true"] {
+                            let fields =
+                                format!("\"type\":\"{kind}\",\"f\":\"{f}\",{key}\"value\":{value}{more}");
+                            let usual = format!("{{\"index\":0,\"time\":5,\"process\":3,{fields}}}");
+                            let other = format!("{{ \"process\":3, \"time\":5,{fields}}}");
+                            short += event(usual.as_bytes()).is_some() as u32;
+                            assert!(event(other.as_bytes()).is_none());
+                            assert_eq!(streamed(&usual), streamed(&other), "{usual}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(short > 300, "{short} lines took the short way");
+    }
+
+    #[test]
+    fn a_line_that_is_not_quite_usual_is_left_to_serde() {
+        let usual = "{\"index\":0,\"time\":5,\"process\":3,\"type\":\"ok\",\"f\":\"read\",\"value\":1}";
+        assert!(event(usual.as_bytes()).is_some());
+        for end in 0..usual.len() {
+            assert!(event(&usual.as_bytes()[..end]).is_none(), "{}", &usual[..end]);
+        }
+        for other in [
+            usual.replace("5", "05"),
+            usual.replace("3", "-3"),
+            usual.replace("3", "99999999999"),
+            usual.replace("read", "cas"),
+            usual.replace("1}", "1,\"node\":4}"),
+            format!("{usual} "),
+        ] {
+            assert!(event(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+}

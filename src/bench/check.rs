@@ -4,21 +4,19 @@
 //! Times are CPU times, since machines are shared; every measurement has a process of its own (`row.rs`). A missed
 //! floor or a wrong verdict is exit code 1. Not here: what is right or wrong, which the tests of `checkers` say.
 
-use super::drawn::{self, Family, each};
+use super::drawn::{self, Family};
 use super::row::{Job, Judge, Measured};
 use super::{Number, Scratch, median};
 use crate::cli::Failure;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use history::jsonl::{Header, SCHEMA, Writer};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde_json::{Value as Json, json};
-use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What `bench check` takes. Without any of these: the whole table, but for the grid, which takes an hour.
+/// What `bench check` takes. Without any of these: the whole table, but for the grid and the stream, which take long.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "For `bench check`")]
 pub struct CheckBench {
@@ -46,7 +44,10 @@ pub struct CheckBench {
     /// How small counterexamples are and what they cost
     #[arg(long)]
     pub shrink: bool,
-    /// Also the grid
+    /// Families from a JSONL file judged in one pass (`check --stream`)
+    #[arg(long)]
+    pub stream: bool,
+    /// Also the grid and the stream
     #[arg(long)]
     pub all: bool,
     /// A rival instead of the baseline: run as CMD FILE on our JSONL; exit code 0 is valid, 1 invalid
@@ -130,6 +131,9 @@ const COMPARED: [&str; 8] = [
     "set:c10:n10k:stale",
 ];
 
+/// What `--stream` judges where no family is named.
+const STREAMED: &str = "register:unique:c100:n10M";
+
 /// Above this many ops the baseline cannot finish and would only fill memory.
 const BASELINE_AT_MOST: u32 = 100_000;
 /// Bytes that the baseline may cache.
@@ -186,6 +190,9 @@ impl Bench<'_> {
         if args.shrink {
             return self.shrink();
         }
+        if args.stream {
+            return self.stream();
+        }
         if !args.files.is_empty() {
             return self.files(&args.files);
         }
@@ -206,7 +213,35 @@ impl Bench<'_> {
         }
         self.shrink()?;
         self.compare()?;
-        if args.all { self.grid("all") } else { Ok(()) }
+        if args.all {
+            self.stream()?;
+            self.grid("all")?;
+        }
+        Ok(())
+    }
+
+    /// From a file that a process of its own wrote, in a process that never holds all ops.
+    fn stream(&mut self) -> Result<()> {
+        let names = match self.args.family.is_empty() {
+            true => vec![STREAMED.to_string()],
+            false => self.args.family.clone(),
+        };
+        for name in names {
+            let scratch = Scratch::new("stream")?;
+            let file = Some(scratch.0.join("history.jsonl"));
+            let job = Job { family: Some(name.clone()), file, ..self.job(Judge::Write) };
+            let cap = self.args.cap.max(600.0);
+            let wrote = Job { cap, ..job.clone() }.run()?;
+            let measured = Job { judge: Judge::Stream, cap, ..job }.run()?;
+            let wanted = if name.ends_with(":stale") { "invalid" } else { "valid" };
+            let pair = Pair { ours: measured, theirs: None };
+            self.row(&format!("{name} --stream"), &pair, Some(wanted));
+            let floors = if name == STREAMED { (15.0, 250.0) } else { (f64::INFINITY, f64::INFINITY) };
+            let note = format!("{:.2} GB of JSONL", wrote.bytes as f64 / 1e9);
+            self.number(Number::at_most("  CPU, reading included", pair.ours.cpu, "s", floors.0).note(note));
+            self.number(Number::at_most("  resident, all of it", pair.ours.rss as f64 / 1e6, "MB", floors.1));
+        }
+        Ok(())
     }
 
     fn job(&self, judge: Judge) -> Job {
@@ -317,21 +352,7 @@ impl Bench<'_> {
         let scratch = Scratch::new("against")?;
         let path = scratch.0.join("history.jsonl");
         let drawn = family.draw(self.args.seed, keys).context("no read of it can be made stale")?;
-        let events = each!(&drawn, _spec, parts => drawn::events(parts));
-        let header = Header {
-            schism: SCHEMA,
-            tool: env!("CARGO_PKG_VERSION").into(),
-            run: family.to_string(),
-            seed: self.args.seed,
-            clock: "logical".into(),
-            nodes: Vec::new(),
-            more: serde_json::Map::new(),
-        };
-        let mut writer = Writer::new(BufWriter::new(std::fs::File::create(&path)?), &header)?;
-        for event in &events {
-            writer.event(event)?;
-        }
-        std::io::Write::flush(&mut writer.finish()?)?;
+        drawn::write(&drawn, &path, &family.to_string(), self.args.seed)?;
         rival(command, &path, self.args.cap)
     }
 
@@ -423,8 +444,9 @@ impl Bench<'_> {
             let name = job.family.clone().or(of_file).unwrap_or_default();
             let checked = job.run()?;
             if checked.verdict != "invalid" {
-                self.met &= job.family.is_none();
-                self.say(format!("{} {name}: {}", if self.met { "row " } else { "WRONG" }, checked.verdict));
+                let wrong = job.family.is_some();
+                self.met &= !wrong;
+                self.say(format!("{} {name}: {}", if wrong { "WRONG" } else { "row " }, checked.verdict));
                 continue;
             }
             let told = Job { judge: Judge::Explain, ..job.clone() }.run()?;

@@ -10,6 +10,7 @@ use checkers::linearizable::priority_queue::{PriorityQueue, PriorityQueueCall, P
 use checkers::linearizable::spec::{OPEN, Timed};
 use checkers::linearizable::stack::{Stack, StackCall, StackReply};
 use checkers::linearizable::{Object, families_collections as collections, families_set};
+use history::jsonl::{Header, SCHEMA, Writer};
 use history::{Call, Error, Event, Outcome, Process, Reply, Value, ValueId};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -307,22 +308,36 @@ impl Recorded for Element {
     }
 }
 
-/// The ops as events, in order of position, processes taken from the free ones.
+/// The ops as events.
 pub fn events<S: Recorded>(parts: &[Vec<Timed<S>>]) -> Vec<Event> {
-    let mut edges: Vec<(u32, usize, usize, bool)> = Vec::new();
+    let mut all = Vec::new();
+    each_event(parts, |event| {
+        all.push(event);
+        Ok::<(), std::convert::Infallible>(())
+    })
+    .unwrap_or_else(|never| match never {});
+    all
+}
+
+/// The ops as events one by one, in order of position, processes taken from the free ones.
+pub fn each_event<S: Recorded, E>(
+    parts: &[Vec<Timed<S>>],
+    mut sink: impl FnMut(Event) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut edges: Vec<(u32, u32, u32, bool)> = Vec::new();
     for (p, ops) in parts.iter().enumerate() {
         for (i, op) in ops.iter().enumerate() {
-            edges.push((op.inv, p, i, true));
+            edges.push((op.inv, p as u32, i as u32, true));
             if op.res != OPEN {
-                edges.push((op.res, p, i, false));
+                edges.push((op.res, p as u32, i as u32, false));
             }
         }
     }
     edges.sort_unstable();
     let (mut free, mut most) = (Vec::new(), 0);
     let mut by = std::collections::HashMap::new();
-    let event = |(at, (_, p, i, begins)): (usize, (u32, usize, usize, bool))| {
-        let (op, time) = (&parts[p][i], 1_000 * (1 + at as u64));
+    for (at, (_, p, i, begins)) in edges.into_iter().enumerate() {
+        let (op, time) = (&parts[p as usize][i as usize], 1_000 * (1 + at as u64));
         let call = S::call(&op.call, p as i64);
         if begins {
             let process = free.pop().unwrap_or_else(|| {
@@ -330,7 +345,8 @@ pub fn events<S: Recorded>(parts: &[Vec<Timed<S>>]) -> Vec<Event> {
                 Process(most - 1)
             });
             by.insert((p, i), process);
-            return Event::Invoke { time, process, node: None, call, last: false };
+            sink(Event::Invoke { time, process, node: None, call, last: false })?;
+            continue;
         }
         let process = by.remove(&(p, i)).unwrap_or(Process(0));
         free.push(process);
@@ -338,9 +354,26 @@ pub fn events<S: Recorded>(parts: &[Vec<Timed<S>>]) -> Vec<Event> {
             Some(reply) => Outcome::Ok(S::reply(reply)),
             None => Outcome::Info(Error::new("timeout")),
         };
-        Event::Complete { time, process, call, outcome, server: None }
+        sink(Event::Complete { time, process, call, outcome, server: None })?;
+    }
+    Ok(())
+}
+
+/// Writes our JSONL.
+pub fn write(drawn: &Drawn, path: &std::path::Path, name: &str, seed: u64) -> anyhow::Result<()> {
+    let header = Header {
+        schism: SCHEMA,
+        tool: env!("CARGO_PKG_VERSION").into(),
+        run: name.into(),
+        seed,
+        clock: "logical".into(),
+        nodes: Vec::new(),
+        more: serde_json::Map::new(),
     };
-    edges.into_iter().enumerate().map(event).collect()
+    let mut writer = Writer::new(std::io::BufWriter::new(std::fs::File::create(path)?), &header)?;
+    each!(drawn, _spec, parts => each_event(parts, |event| writer.event(&event).map(drop)))?;
+    std::io::Write::flush(&mut writer.finish()?)?;
+    Ok(())
 }
 
 #[cfg(test)]

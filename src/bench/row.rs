@@ -33,6 +33,10 @@ pub enum Judge {
     Explain,
     /// The findings as `check --json` prints them.
     Findings,
+    /// Nobody: the family is written to the file.
+    Write,
+    /// `check --stream` of the file.
+    Stream,
 }
 
 /// What one process is to measure.
@@ -132,6 +136,9 @@ pub fn forget_peak() {
 fn measure(job: &Job) -> Result<Measured> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(job.threads.max(1)).build()?;
     let limits = Limits { steps: job.steps, bytes: job.bytes, furthest: false };
+    if job.judge == Judge::Stream {
+        return streamed(job);
+    }
     if let Some(name) = &job.family {
         let family = Family::parse(name).map_err(|e| anyhow!(e))?;
         let drawn = family.draw(job.seed, job.keys).context("no read of it can be made stale")?;
@@ -139,7 +146,13 @@ fn measure(job: &Job) -> Result<Measured> {
             Judge::Engine | Judge::Reference => {
                 Ok(each!(&drawn, spec, parts => Timing { job, limits }.in_pool(&pool, spec, parts)))
             }
-            Judge::Explain | Judge::Findings => told(job, &recorded(&drawn)?, family.object(), &pool),
+            Judge::Write => {
+                let path = job.file.as_ref().context("no file to write")?;
+                drawn::write(&drawn, path, name, job.seed)?;
+                let bytes = std::fs::metadata(path)?.len();
+                Ok(Measured { verdict: "none".into(), bytes, ..Measured::default() })
+            }
+            _ => told(job, &recorded(&drawn)?, family.object(), &pool),
         };
     }
     let file = job.file.as_ref().context("neither a family nor a file")?;
@@ -148,7 +161,7 @@ fn measure(job: &Job) -> Result<Measured> {
         Judge::Engine | Judge::Reference => {
             pool.install(|| visit(object, &history, Timing { job, limits })).map_err(|e| anyhow!(e))
         }
-        Judge::Explain | Judge::Findings => told(job, &history, object, &pool),
+        _ => told(job, &history, object, &pool),
     }
 }
 
@@ -266,6 +279,23 @@ impl Visit for Timing<'_> {
         measured.rss = grown.unwrap_or(0);
         measured
     }
+}
+
+/// All of it, reading included; `rss` is the whole process.
+fn streamed(job: &Job) -> Result<Measured> {
+    let file = job.file.as_ref().context("no file to read")?;
+    let (used, begun) = (cpu(), Instant::now());
+    watch(job.cap, (used, begun), Measured::default());
+    let judged = crate::stream::judge(file, &Default::default()).map_err(|f| anyhow!(f.says))?;
+    Ok(Measured {
+        verdict: judged.verdict.into(),
+        by: "stream".into(),
+        ops: judged.calls,
+        cpu: cpu() - used,
+        wall: begun.elapsed().as_secs_f64(),
+        rss: peak(),
+        ..Measured::default()
+    })
 }
 
 /// The whole checker, counterexample and all.
