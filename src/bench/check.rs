@@ -60,7 +60,7 @@ pub struct CheckBench {
     #[arg(long, value_name = "TIMES")]
     pub ratio: Option<f64>,
     /// The seed of the families
-    #[arg(long = "family-seed", default_value_t = 1)]
+    #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Steps for each key before the answer is unknown
     #[arg(long, default_value_t = 200_000_000)]
@@ -360,10 +360,13 @@ impl Bench<'_> {
         let (mut decided, mut of, mut ratios, mut missed) = (0, 0, Vec::new(), Vec::new());
         for name in grid(what) {
             let job = Job { family: Some(name.clone()), ..self.job(Judge::Engine) };
-            // Where no read can be made stale there is no such family.
-            let Ok(ours) = job.run() else {
-                self.say(format!("none {name}: no read of it can be made stale"));
-                continue;
+            let ours = match job.run() {
+                Ok(ours) => ours,
+                // Where no read can be made stale there is no such family.
+                Err(e) => {
+                    self.say(format!("none {name}: {e}"));
+                    continue;
+                }
             };
             let theirs = self.baseline(job).run()?;
             let pair = Pair { ours, theirs: Some(theirs) };
