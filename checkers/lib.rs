@@ -20,6 +20,7 @@ pub mod regular;
 pub mod sequential;
 pub mod set;
 pub mod stats;
+pub mod streaming;
 pub mod verdict;
 
 pub use verdict::{

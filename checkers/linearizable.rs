@@ -14,6 +14,7 @@ pub mod engine;
 pub mod explain;
 pub mod families;
 pub mod families_collections;
+pub mod families_set;
 pub mod fenced;
 pub mod frontier;
 pub mod hash;
@@ -108,41 +109,86 @@ impl Checker for Linearizable {
             Object::Auto => Object::guess(history),
             object => Some(object),
         };
-        match object {
-            Some(Object::Register | Object::CasRegister) => {
-                judge(&Plain(Register::default()), history, budget)
-            }
-            Some(Object::Counter) => judge(&Plain(Counter), history, budget),
-            Some(Object::List) => judge(&Plain(List), history, budget),
-            Some(Object::Queue) => judge(&Plain(Queue), history, budget),
-            Some(Object::Stack) => judge(&Plain(Stack), history, budget),
-            Some(Object::PriorityQueue) => judge(&Plain(PriorityQueue), history, budget),
-            Some(Object::Mutex) => judge(&Plain(Mutex), history, budget),
-            Some(Object::Set) if history.ops().any(|op| op.f() == "read") => {
-                judge(&Plain(WholeSet), history, budget)
-            }
-            Some(Object::Set) => judge(&ByElement, history, budget),
-            Some(Object::MultiRegister(init)) => {
-                let init = init.map_or(Value::Null, Value::Int);
-                judge(&Tied(MultiRegister::of(history, &init)), history, budget)
-            }
-            Some(Object::MaxRegister) => judge(&Plain(MaxRegister), history, budget),
-            Some(Object::ReentrantLock(most)) => judge(&Plain(ReentrantLock { most }), history, budget),
-            Some(Object::FencedLock) => judge(&Plain(FencedLock), history, budget),
-            Some(Object::Semaphore(permits)) => judge(&Plain(Semaphore { permits }), history, budget),
-            Some(Object::VersionedKv) => judge(&ByEntry(versioned::Keys::of(history)), history, budget),
-            Some(Object::UniqueIds) => judge(&Plain(UniqueIds), history, budget),
-            Some(Object::Kv) => judge(&Plain(Text), history, budget),
-            Some(Object::Auto) | None => {
-                let says = "the calls of this history fit no single object; name one";
-                let verdict = match history.is_empty() {
-                    true => Verdict::valid("linearizable", "there is no call to order"),
-                    false => Verdict::unknown(Why::Unsupported("mixed calls".into()), says),
-                };
-                Findings::new(self.name()).with(Model::Linearizable, verdict)
-            }
+        if let Some(findings) = object.and_then(|o| dispatch(o, history, Judge { history, budget })) {
+            return findings;
         }
+        let says = "the calls of this history fit no single object; name one";
+        let verdict = match history.is_empty() {
+            true => Verdict::valid("linearizable", "there is no call to order"),
+            false => Verdict::unknown(Why::Unsupported("mixed calls".into()), says),
+        };
+        Findings::new(self.name()).with(Model::Linearizable, verdict)
     }
+}
+
+/// What is done with a history once its object and its partitions are known.
+trait Job {
+    type Out;
+    fn run<P: Split>(self, split: &P) -> Self::Out;
+}
+
+/// `None`: the object is not said.
+fn dispatch<J: Job>(object: Object, history: &History, job: J) -> Option<J::Out> {
+    Some(match object {
+        Object::Register | Object::CasRegister => job.run(&Plain(Register::default())),
+        Object::Counter => job.run(&Plain(Counter)),
+        Object::List => job.run(&Plain(List)),
+        Object::Queue => job.run(&Plain(Queue)),
+        Object::Stack => job.run(&Plain(Stack)),
+        Object::PriorityQueue => job.run(&Plain(PriorityQueue)),
+        Object::Mutex => job.run(&Plain(Mutex)),
+        Object::Set if history.ops().any(|op| op.f() == "read") => job.run(&Plain(WholeSet)),
+        Object::Set => job.run(&ByElement),
+        Object::MultiRegister(init) => {
+            let init = init.map_or(Value::Null, Value::Int);
+            job.run(&Tied(MultiRegister::of(history, &init)))
+        }
+        Object::MaxRegister => job.run(&Plain(MaxRegister)),
+        Object::ReentrantLock(most) => job.run(&Plain(ReentrantLock { most })),
+        Object::FencedLock => job.run(&Plain(FencedLock)),
+        Object::Semaphore(permits) => job.run(&Plain(Semaphore { permits })),
+        Object::VersionedKv => job.run(&ByEntry(versioned::Keys::of(history))),
+        Object::UniqueIds => job.run(&Plain(UniqueIds)),
+        Object::Kv => job.run(&Plain(Text)),
+        Object::Auto => return None,
+    })
+}
+
+struct Judge<'a> {
+    history: &'a History,
+    budget: &'a Budget,
+}
+
+impl Job for Judge<'_> {
+    type Out = Findings;
+    fn run<P: Split>(self, split: &P) -> Findings {
+        judge(split, self.history, self.budget)
+    }
+}
+
+/// Something done with the partitions of a history as the engines see them: what benchmarks are made of.
+pub trait Visit {
+    type Out;
+    fn visit<S: Bind>(self, spec: &S, parts: &[Vec<Timed<S>>]) -> Self::Out;
+}
+
+struct Visiting<'a, V> {
+    history: &'a History,
+    visit: V,
+}
+
+impl<V: Visit> Job for Visiting<'_, V> {
+    type Out = Result<V::Out, String>;
+    fn run<P: Split>(self, split: &P) -> Self::Out {
+        let parts: Vec<_> = parts(split, self.history)?.into_iter().map(|p| p.ops).collect();
+        Ok(self.visit.visit(split.object(), &parts))
+    }
+}
+
+/// Hands over the partitions of a history. The error says which call the object does not have.
+pub fn visit<V: Visit>(object: Object, history: &History, visit: V) -> Result<V::Out, String> {
+    dispatch(object, history, Visiting { history, visit })
+        .unwrap_or_else(|| Err("the object is not said".into()))
 }
 
 /// How a history is cut into partitions of one object.

@@ -10,6 +10,8 @@
 //! leaves: everything before it is read and the record is marked truncated. Unknown fields are ignored.
 //! The writer formats by hand because it sits on the recording path; the reader is serde.
 
+mod usual;
+
 use crate::event::{Call, Error, Event, NodeId, Outcome, Process, Reply, micro_ops_value, takes};
 use crate::formats::edn::{Dialect, Fault, Parser};
 use crate::record::{Builder, Completeness, History, Malformed};
@@ -312,18 +314,27 @@ struct Line<'a> {
 }
 
 /// Reads a history of our shape, with or without header. One pass; memory is the columns.
-pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, ReadError> {
-    let mut reader = Reader {
-        builder: Builder::new().max_ops(options.limits.ops),
-        options,
-        number: 0,
-        hash: Sha256::new(),
-        own: false,
-        footer: None,
-        truncated: false,
-        gaps: Gaps::default(),
-        lossy: 0,
-    };
+pub fn read(input: impl BufRead, options: &ReadOptions) -> Result<History, ReadError> {
+    let mut reader = Reader::new(options, None);
+    reader.lines(input)?;
+    reader.finish()
+}
+
+/// Takes the events as they come; the error becomes that of the line.
+pub type Sink<'a> = &'a mut dyn FnMut(Event, u64) -> Result<(), String>;
+
+/// Reads the same files without keeping anything: every event and its line (from 1) goes to `sink`. What comes back
+/// has the header and says how complete the record is, and has no ops. That calls and answers fit together is for
+/// the sink to see to. Nodes and servers of the usual lines are not looked up.
+pub fn stream(input: impl BufRead, options: &ReadOptions, sink: Sink<'_>) -> Result<History, ReadError> {
+    let mut reader = Reader::new(options, Some(sink));
+    reader.lines(input)?;
+    reader.finish()
+}
+
+/// Line by line, each within the limits.
+fn each_line(mut input: impl BufRead, reader: &mut Reader<'_>) -> Result<(), ReadError> {
+    let options = reader.options;
     let mut line = Vec::new();
     let mut total = 0u64;
     loop {
@@ -347,10 +358,14 @@ pub fn read(mut input: impl BufRead, options: &ReadOptions) -> Result<History, R
         }
         reader.line(&line)?;
     }
-    reader.finish()
+    Ok(())
 }
 
 struct Reader<'o> {
+    /// Where events go instead of the columns.
+    sink: Option<Sink<'o>>,
+    /// The time of the last event that went there.
+    latest: u64,
     builder: Builder,
     options: &'o ReadOptions,
     number: u64,
@@ -362,7 +377,39 @@ struct Reader<'o> {
     lossy: u64,
 }
 
-impl Reader<'_> {
+impl<'o> Reader<'o> {
+    fn new(options: &'o ReadOptions, sink: Option<Sink<'o>>) -> Reader<'o> {
+        Reader {
+            sink,
+            latest: 0,
+            builder: Builder::new().max_ops(options.limits.ops),
+            options,
+            number: 0,
+            hash: Sha256::new(),
+            own: false,
+            footer: None,
+            truncated: false,
+            gaps: Gaps::default(),
+            lossy: 0,
+        }
+    }
+
+    fn lines(&mut self, input: impl BufRead) -> Result<(), ReadError> {
+        each_line(input, self)
+    }
+
+    fn pour(&mut self, event: Event) -> Result<(), ReadError> {
+        let (from, to) = (self.latest, event.time());
+        if to < from {
+            return Err(self.malformed(Malformed::TimeGoesBack { from, to }));
+        }
+        self.latest = to;
+        match self.sink.as_mut().map_or(Ok(()), |sink| sink(event, self.number)) {
+            Ok(()) => Ok(()),
+            Err(what) => Err(self.error(1, what)),
+        }
+    }
+
     fn error(&self, column: usize, what: impl Into<String>) -> ReadError {
         ReadError { line: self.number.max(1), column, what: what.into() }
     }
@@ -414,20 +461,33 @@ impl Reader<'_> {
         if self.number == 1 && text.starts_with(b"{\"schism\":") {
             return self.header(text);
         }
+        if self.sink.is_some()
+            && let Some(event) = usual::event(text)
+        {
+            return self.pour(event);
+        }
         let line: Line = self.parse(text)?;
         self.index(line.index)?;
         let time = match line.time {
             Some(t) if t >= 0 => t as u64,
             // As Jepsen writes a time that it does not have.
+            Some(-1) | None if self.sink.is_some() => self.latest,
             Some(-1) | None => self.builder.history_mut().end(),
             Some(t) => return Err(self.error(1, format!("a time before the beginning: {t} ns"))),
         };
         let event = self.decode(&line, time)?;
+        if self.sink.is_some() {
+            return self.pour(event);
+        }
         self.builder.push(&event, self.number).map_err(|e| self.malformed(e))
     }
 
     /// Our own lines are numbered without gaps; those of others may be an excerpt, which lint says.
     fn index(&mut self, index: Option<i64>) -> Result<(), ReadError> {
+        // Nothing is kept of a stream, and its usual lines are not decoded whole.
+        if self.sink.is_some() {
+            return Ok(());
+        }
         let Some(found) = index else { return Ok(()) };
         let expected = self.builder.history_mut().events() as u64;
         if self.own && found != expected as i64 {

@@ -1,7 +1,11 @@
 //! `schism bench run`: the tester's own numbers, each beside its floor; a missed floor is exit code 1.
 //!
 //! Everything is measured in this process, on public inputs with fixed seeds. Nothing of this is a test: speed says
-//! nothing about right or wrong. `bench matrix` is in `matrix.rs`.
+//! nothing about right or wrong. `bench matrix` is in `matrix.rs`, `bench check` in `bench/check.rs`.
+
+pub mod check;
+mod drawn;
+mod row;
 
 use crate::campaign::{self, RunSpec};
 use crate::cli::{BenchArgs, Failure};
@@ -87,6 +91,9 @@ const PARTS: [Part; 6] = [
 pub fn main(args: &BenchArgs) -> Result<i32, Failure> {
     if args.what == "matrix" {
         return crate::matrix::main(args);
+    }
+    if args.what == "check" {
+        return check::main(&args.check, args.json);
     }
     let mut rows = Vec::new();
     let mut met = true;

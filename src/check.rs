@@ -42,6 +42,9 @@ pub const SPECS: [&str; 17] = [
 pub fn main(args: &CheckArgs) -> Result<i32, Failure> {
     known_spec(&args.spec)?;
     let options = args.read.options()?;
+    if args.stream {
+        return crate::stream::main(args, &options);
+    }
     let question = Question::new(args)?;
     let budget = Budget { steps: args.budget_steps, bytes: bytes(&args.memory)?, watch: None };
     let pool =
@@ -360,7 +363,7 @@ fn known_calls(history: &History, spec: &str) -> Result<(), String> {
 }
 
 /// What the object must be, by the calls and by what reads return.
-fn detect(history: &History) -> Result<&'static str, String> {
+pub fn detect(history: &History) -> Result<&'static str, String> {
     let calls: BTreeSet<&str> = history.ops().map(|op| op.f()).collect();
     let lists = history
         .ops()

@@ -182,6 +182,9 @@ pub struct CheckArgs {
     /// Threads; 0 for one a core. The verdict is the same at any number
     #[arg(long, default_value_t = 0)]
     pub threads: usize,
+    /// Judge our JSONL in one pass, in 12 bytes a value: registers whose values are written once, without cas
+    #[arg(long, conflicts_with = "report")]
+    pub stream: bool,
     /// Write report.html beside each file judged
     #[arg(long)]
     pub report: bool,
@@ -337,7 +340,8 @@ pub struct DoctorArgs {
 
 #[derive(Args, Clone, Debug)]
 pub struct BenchArgs {
-    /// run: the tester itself. matrix: what is found and what is not, written to results/README.md
+    /// run: the tester itself. check: the linearizability checker, each number beside its floor (exit code 1 where one
+    /// is missed). matrix: what is found and what is not, written to results/README.md
     #[arg(value_parser = ["run", "check", "matrix"])]
     pub what: String,
     /// Only parts whose name contains this
@@ -345,6 +349,8 @@ pub struct BenchArgs {
     pub only: Option<String>,
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub check: crate::bench::check::CheckBench,
 }
 
 pub fn main() -> i32 {

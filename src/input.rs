@@ -37,6 +37,12 @@ pub fn open(path: &Path, format: Option<&str>, options: &ReadOptions) -> Result<
     Ok(Input { history, format, path: file })
 }
 
+/// The file that a path names, unpacked as it is read.
+pub fn reader(path: &Path, limits: &Limits) -> Result<(Box<dyn BufRead>, PathBuf), Failure> {
+    let file = file_of(path)?;
+    Ok((unpacked(&file, limits)?.0, file))
+}
+
 /// The bytes of a history as its reader would see them, unpacked.
 pub fn raw(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failure> {
     let file = file_of(path)?;

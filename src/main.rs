@@ -24,6 +24,7 @@ mod run;
 mod serve;
 mod shrink;
 mod simulate;
+mod stream;
 mod terminal;
 mod verify;
 

@@ -49,11 +49,11 @@ pub fn priority_queue(family: &Family) -> Vec<Timed<PriorityQueue>> {
     generate(&PriorityQueue, family, add, PriorityQueueCall::Poll, PriorityQueueReply::Done, took)
 }
 
-struct Planned {
-    from: f64,
-    to: f64,
+pub(super) struct Planned {
+    pub(super) from: f64,
+    pub(super) to: f64,
     /// When the object decides, if ever.
-    at: Option<f64>,
+    pub(super) at: Option<f64>,
 }
 
 fn generate<S: Collection>(
@@ -112,7 +112,7 @@ fn generate<S: Collection>(
     ops
 }
 
-fn plan(family: &Family, rng: &mut Rng) -> Vec<Planned> {
+pub(super) fn plan(family: &Family, rng: &mut Rng) -> Vec<Planned> {
     let clients = family.clients.max(1);
     let mut planned = Vec::with_capacity(family.ops as usize);
     for client in 0..clients {

@@ -86,7 +86,7 @@ fn infos_used_too_early_are_no_answer() {
     ];
     let (spec, limits) = (Register::default(), dfs::Limits::default());
     assert_eq!(oracle::linearizable(&spec, &ops), Some(false));
-    let relaxed = frontier::relaxed(&spec, &ops, &limits, None).answer;
+    let relaxed = frontier::relaxed(&spec, &ops, &limits, None).1.answer;
     assert!(matches!(relaxed, dfs::Answer::Spent(_)), "{relaxed:?}");
     assert_eq!(frontier::cegar(&spec, &ops, &limits).answer, dfs::Answer::No);
 }
