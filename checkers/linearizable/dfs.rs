@@ -93,6 +93,7 @@ struct Search<'a> {
     stop: Option<&'a AtomicBool>,
     memo: Memo,
     frames: Vec<Frame>,
+    deepest: usize,
     /// Ok ops that are not in the order, by invocation; the last entry is both head and end.
     next: Vec<u32>,
     prev: Vec<u32>,
@@ -126,7 +127,9 @@ impl<'a> Search<'a> {
             limits: *limits,
             stop,
             memo: Memo::new(limits.bytes / 2),
-            frames: Vec::new(),
+            // As long as the longest order, and touched only as far as it is used: no doubling in the middle.
+            frames: Vec::with_capacity(n as usize),
+            deepest: 0,
             info_at,
             window: Window::default(),
             windows: 0,
@@ -196,7 +199,7 @@ impl<'a> Search<'a> {
 
     fn bytes(&self) -> u64 {
         let lists = self.next.len() * 8 + self.soonest.len() * 8 + self.order.capacity() * 4;
-        let stacks = self.frames.capacity() * size_of::<Frame>();
+        let stacks = self.deepest * size_of::<Frame>();
         (self.memo.bytes() + self.table.bytes() + lists + stacks) as u64
     }
 
@@ -280,7 +283,10 @@ impl<'a> Search<'a> {
         let key = self.key(&frame);
         match self.memo.contains(&key) {
             true => self.take_back(frame.order_at),
-            false => self.frames.push(frame),
+            false => {
+                self.frames.push(frame);
+                self.deepest = self.deepest.max(self.frames.len());
+            }
         }
         false
     }

@@ -104,7 +104,7 @@ fn portfolio<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<
     {
         return decided;
     }
-    let first = (10 * ops.len() as u64).max(200_000);
+    let first = (10 * ops.len() as u64).max(500_000);
     // Once the relaxed frontier accepts, it has nothing more to say.
     let mut accepted = false;
     for round in 0..4u32 {

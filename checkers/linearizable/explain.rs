@@ -76,11 +76,22 @@ fn first_bad<S: Bind>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> (Pos, Opti
     let mut ends: Vec<(Pos, usize)> =
         (0..ops.len()).filter(|i| ops[*i].is_ok()).map(|i| (ops[i].res, i)).collect();
     ends.sort_unstable();
+    let is_bad = |n: usize| decide_needed(spec, &prefix(ops, ends[n - 1].0).1, limits).is_no();
     let (mut good, mut bad) = (0, ends.len());
+    // Mostly the last completion of the contradiction that was found is the one, which three looks show.
+    if let Answer::No(Some(refuted)) = decide_needed(spec, ops, limits).answer {
+        let last = refuted.core.iter().filter(|i| ops[**i].is_ok()).map(|i| ops[*i].res).max();
+        let guess = last.map_or(0, |res| ends.partition_point(|e| e.0 <= res));
+        if guess > 0 && is_bad(guess) {
+            bad = guess;
+            if guess > 1 && !is_bad(guess - 1) {
+                good = guess - 1;
+            }
+        }
+    }
     while good + 1 < bad {
         let middle = good.midpoint(bad);
-        let (_, cut) = prefix(ops, ends[middle - 1].0);
-        match decide_needed(spec, &cut, limits).is_no() {
+        match is_bad(middle) {
             true => bad = middle,
             false => good = middle,
         }

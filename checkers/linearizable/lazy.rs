@@ -148,9 +148,16 @@ impl<'a> Lazy<'a> {
                 self.invoke(next, new, &mut nodes);
                 next += 1;
             }
-            let mut done = Vec::with_capacity(nodes.len());
+            self.steps += nodes.len() as u64;
+            if nodes.iter().all(|n| n.early >> op.slot & 1 == 1) {
+                // What differed still differs.
+                nodes.iter_mut().for_each(|n| n.early &= !(1 << op.slot));
+                self.retire(target, &op);
+                self.settled = op.res;
+                continue;
+            }
+            let mut done = Vec::with_capacity(2 * nodes.len());
             for node in nodes {
-                self.steps += 1;
                 match node.early >> op.slot & 1 {
                     1 => done.push(Node { early: node.early & !(1 << op.slot), ..node }),
                     _ if op.reads => self.read(&node, &op, &mut done),
@@ -286,8 +293,14 @@ impl<'a> Lazy<'a> {
         if done.len() < 2 {
             return done;
         }
+        use std::cmp::Reverse;
+        if self.table.infos.is_empty() {
+            done.sort_unstable_by_key(|n| (n.value, n.early, Reverse(n.last), n.tail));
+            done.dedup_by_key(|n| (n.value, n.early));
+            return done;
+        }
         done.sort_unstable_by_key(|n| {
-            (n.value, n.early, std::cmp::Reverse(n.last), self.table.all_used(n.infos), n.infos, n.tail)
+            (n.value, n.early, Reverse(n.last), self.table.all_used(n.infos), n.infos, n.tail)
         });
         let mut kept: Vec<Node> = Vec::with_capacity(done.len());
         let mut from = 0;

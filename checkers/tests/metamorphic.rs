@@ -496,7 +496,7 @@ fn budgeted<S: Decide>(world: &World<S>, rng: &mut Rng, tally: &mut Tally) {
         let reports = [
             dfs::search(&world.spec, &ops, &limits),
             frontier::cegar(&world.spec, &ops, &limits),
-            frontier::relaxed(&world.spec, &ops, &limits, None),
+            frontier::relaxed(&world.spec, &ops, &limits, None).1,
             frontier::beam(&world.spec, &ops, 1 + steps as usize % 5, &limits),
         ];
         for report in reports.into_iter().chain(world.spec.own_search(&ops, &limits)) {
