@@ -297,7 +297,7 @@ fn agree<S: Kind>(seed: u64, rounds: u32) {
     assert!(tally.decided * 10 > 5 * rounds && tally.despite_infos * 50 > rounds, "{tally:?}");
     assert!(tally.refuted * 10 > 2 * rounds && tally.overdrawn * 50 > rounds, "{tally:?}");
     // Not only elements from nowhere or twice: many are refuted by order or by emptiness.
-    assert!(tally.refuted > tally.overdrawn + rounds / 12, "{tally:?}");
+    assert!(tally.refuted > tally.overdrawn + rounds / 15, "{tally:?}");
 }
 
 #[test]
