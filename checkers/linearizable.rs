@@ -347,7 +347,7 @@ fn judge_part<S: Bind>(spec: &S, part: &Part<S>, limits: &Limits, history: &Hist
         verdict,
         order,
         by: decided.by,
-        why_search: (S::NOUN == "register" && matches!(decided.by, "dfs" | "beam"))
+        why_search: (S::NOUN == "register" && !matches!(decided.by, "decider" | "sweep"))
             .then(|| why_search(part, &preprocess::needed(spec, &part.ops), history)),
         steps: decided.steps,
         ops: part.ops.len(),

@@ -615,7 +615,7 @@ mod tests {
     fn the_grid_has_its_cells() {
         let (all, cas) = (grid("all"), grid("cas"));
         assert_eq!(all.len(), 2 * cas.len());
-        assert_eq!(cas.iter().filter(|n| !n.ends_with("stale")).count(), 50);
+        assert_eq!(cas.iter().filter(|n| !n.ends_with("stale")).count(), 55);
         assert!(
             all.iter().all(|n| Family::parse(n).is_ok_and(|f| f.to_string() == n.replace("m1000", "m1k")))
         );
