@@ -4,6 +4,7 @@
 //! (decide one partition), [`replay`], [`oracle`] and [`reference`] (check the answer), [`explain`] (say why not).
 //! Keys are judged apart and in parallel (linearizability is local); the answer is the same at any thread count.
 
+pub mod arena;
 pub mod bind;
 pub mod bounds;
 pub mod collection_tales;

@@ -326,7 +326,7 @@ impl<'a> Search<'a> {
                 let next = self.table.step(frame.state, class);
                 if next != REFUSED
                     && next != frame.state
-                    && self.awaited(g, frame.state, next)
+                    && self.table.awaited(g, frame.state, next, &self.window.open, self.window.wall)
                     && !self.has_ok_twin(frame.state, class, next)
                 {
                     let infos = self.table.one_more(frame.infos, g);
@@ -335,13 +335,6 @@ impl<'a> Search<'a> {
             }
         }
         None
-    }
-
-    fn awaited(&mut self, group: u32, state: u32, next: u32) -> bool {
-        let open = std::mem::take(&mut self.window.open);
-        let classes: Vec<u32> = open.iter().map(|i| self.table.ok[*i as usize].class).collect();
-        self.window.open = open;
-        self.table.awaited(group, state, next, classes.into_iter(), self.window.wall)
     }
 
     /// An open ok op that would do the same, and has a deadline.

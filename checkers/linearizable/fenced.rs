@@ -11,9 +11,9 @@
 //! the grants, and one walk over their tokens: O(n log n).
 
 use super::bind::{Bind, Taken, unknown};
-use super::engine::{Decide, Decision, Refuted};
+use super::engine::{Decide, Decision};
 use super::explain::Story;
-use super::holds::{self, Block, Held};
+use super::holds::{self, Block};
 use super::objects::MutexCall;
 use super::spec::{Spec, Timed};
 use super::story::capital;
@@ -55,20 +55,7 @@ impl Spec for FencedLock {
 
     /// As for the lock without tokens: a larger token is of no use to anybody.
     fn wants(&self, by: &Timed<Self>, info: &MutexCall) -> bool {
-        match (&by.call, info) {
-            (MutexCall::Release(me), MutexCall::Acquire(held)) => me == held,
-            (MutexCall::Acquire(_), MutexCall::Release(_)) => true,
-            _ => false,
-        }
-    }
-}
-
-impl Held for FencedLock {
-    fn turn(call: &MutexCall) -> (u32, bool) {
-        match call {
-            MutexCall::Acquire(me) => (*me, true),
-            MutexCall::Release(me) => (*me, false),
-        }
+        by.call.wants(*info)
     }
 }
 
@@ -80,10 +67,8 @@ impl Decide for FencedLock {
         if ops.iter().any(strange) {
             return None;
         }
-        Some(match holds::blocks(ops, Some(1))?.and_then(|blocks| ascending(ops, blocks)) {
-            Ok(blocks) => Ok(holds::order(&blocks)),
-            Err(core) => Err(Refuted { core, reduced: None }),
-        })
+        let blocks = holds::blocks(ops, Some(1))?;
+        Some(holds::decision(blocks.and_then(|blocks| ascending(ops, blocks))))
     }
 }
 

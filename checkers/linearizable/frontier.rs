@@ -7,6 +7,7 @@
 //! Source of the frontier: Lowe, *Testing for linearizability*, CCPE 2017, §4 (just-in-time linearization).
 //! Not here: depth first (`dfs.rs`); choosing among engines (`engine.rs`).
 
+use super::arena::{Arena, NOTHING};
 use super::dfs::{Answer, Limits, Report};
 use super::hash::Fast;
 use super::spec::{Pos, Spec, Timed};
@@ -15,8 +16,6 @@ use crate::verdict::Why;
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-const NOTHING: u32 = u32::MAX;
 
 /// An order, or `Spent`: never `No`.
 pub fn beam<S: Spec>(spec: &S, ops: &[Timed<S>], width: usize, limits: &Limits) -> Report {
@@ -71,7 +70,6 @@ impl Node {
 /// A decision: an ok op, or (from `ok.len()` on) an info of a group, put in while the `at`-th completion was awaited.
 #[derive(Clone, Copy)]
 struct Link {
-    before: u32,
     item: u32,
     at: u32,
 }
@@ -98,9 +96,7 @@ struct Frontier<'a> {
     stop: Option<&'a AtomicBool>,
     width: Option<usize>,
     by_end: Vec<u32>,
-    arena: Vec<Link>,
-    /// The arena is swept when it reaches this length.
-    sweep_at: usize,
+    arena: Arena<Link>,
     live: Vec<Live>,
     wall: Pos,
     at: u32,
@@ -109,8 +105,6 @@ struct Frontier<'a> {
     /// Groups of infos that do more when they take effect again: without counting, states would grow for ever.
     piling: Vec<bool>,
 }
-
-const SWEEP: usize = 1 << 16;
 
 impl<'a> Frontier<'a> {
     fn new<S: Spec>(
@@ -130,8 +124,7 @@ impl<'a> Frontier<'a> {
             stop,
             width,
             by_end,
-            arena: Vec::new(),
-            sweep_at: SWEEP,
+            arena: Arena::default(),
             live: Vec::new(),
             wall: 0,
             at: 0,
@@ -233,15 +226,13 @@ impl<'a> Frontier<'a> {
             if nodes.is_empty() {
                 return Outcome::Empty;
             }
-            if self.arena.len() > self.sweep_at {
-                self.sweep(&mut nodes);
-            }
+            self.arena.sweep(&mut nodes, |n| &mut n.tail);
         }
         Outcome::Survived(nodes)
     }
 
     fn spent(&mut self, nodes: usize) -> Option<Why> {
-        let bytes = self.table.bytes() + self.arena.len() * size_of::<Link>() + nodes * 3 * size_of::<Node>();
+        let bytes = self.table.bytes() + self.arena.bytes() + nodes * 3 * size_of::<Node>();
         self.most_bytes = self.most_bytes.max(bytes as u64);
         if bytes as u64 > self.limits.bytes {
             return Some(Why::Bytes);
@@ -419,8 +410,7 @@ impl<'a> Frontier<'a> {
     }
 
     fn link(&mut self, before: u32, item: u32) -> u32 {
-        self.arena.push(Link { before, item, at: self.at });
-        self.arena.len() as u32 - 1
+        self.arena.push(before, Link { item, at: self.at })
     }
 
     /// Open ops that change nothing and fit go in at once.
@@ -461,6 +451,12 @@ impl<'a> Frontier<'a> {
                 each(self.put(node, i, slot, state));
             }
         }
+        if self.table.infos.is_empty() {
+            return;
+        }
+        // One op of each class. Early ones are left among them: those could not come next, but to look costs more
+        // than it saves.
+        let open: Vec<u32> = self.live.iter().map(|l| l.members[0]).collect();
         for g in 0..self.table.infos.len() {
             let group = &self.table.infos[g];
             if group.from[0] > self.wall {
@@ -479,9 +475,7 @@ impl<'a> Frontier<'a> {
             if used >= ready {
                 continue;
             }
-            // Early ones are left among them: those could not come next, but to look costs more than it saves.
-            let open: Vec<u32> = self.live.iter().map(|l| l.class).collect();
-            if !self.table.awaited(g, node.state, state, open.into_iter(), self.wall)
+            if !self.table.awaited(g, node.state, state, &open, self.wall)
                 || self.has_ok_twin(node, class, state)
             {
                 continue;
@@ -514,53 +508,12 @@ impl<'a> Frontier<'a> {
         false
     }
 
-    /// Forgets decisions that no configuration comes from any more.
-    fn sweep(&mut self, nodes: &mut [Node]) {
-        let mut marked = vec![false; self.arena.len()];
-        for node in nodes.iter() {
-            let mut at = node.tail;
-            while at != NOTHING && !std::mem::replace(&mut marked[at as usize], true) {
-                at = self.arena[at as usize].before;
-            }
-        }
-        // A link is younger than the one before it, so one pass renumbers all.
-        let mut number = vec![NOTHING; self.arena.len()];
-        let mut kept = 0u32;
-        for i in 0..self.arena.len() {
-            if marked[i] {
-                let mut link = self.arena[i];
-                if link.before != NOTHING {
-                    link.before = number[link.before as usize];
-                }
-                self.arena[kept as usize] = link;
-                number[i] = kept;
-                kept += 1;
-            }
-        }
-        self.arena.truncate(kept as usize);
-        for node in nodes.iter_mut().filter(|n| n.tail != NOTHING) {
-            node.tail = number[node.tail as usize];
-        }
-        self.sweep_at = 2 * kept as usize + SWEEP;
-    }
-
-    fn path(&self, tail: u32) -> Vec<Link> {
-        let mut path = Vec::new();
-        let mut at = tail;
-        while at != NOTHING {
-            path.push(self.arena[at as usize]);
-            at = self.arena[at as usize].before;
-        }
-        path.reverse();
-        path
-    }
-
     /// The groups of which a path used an info that had not been invoked, or more than there are.
     fn overused(&self, tail: u32) -> Vec<usize> {
         let n = self.table.ok.len() as u32;
         let mut used = vec![0; self.table.infos.len()];
         let mut over = vec![false; used.len()];
-        for link in self.path(tail).into_iter().filter(|l| l.item >= n) {
+        for link in self.arena.path(tail).into_iter().filter(|l| l.item >= n) {
             let g = (link.item - n) as usize;
             let wall = self.table.ok[self.by_end[link.at as usize] as usize].res;
             used[g] += 1;
@@ -573,7 +526,7 @@ impl<'a> Frontier<'a> {
 
     /// The order that a path of decisions stands for, idle ops where they were absorbed. `None` if it overuses infos.
     fn order(&mut self, tail: u32) -> Option<Vec<usize>> {
-        let path = self.path(tail);
+        let path = self.arena.path(tail);
         let n = self.table.ok.len();
         let mut order = Vec::with_capacity(n);
         let mut waiting: Vec<u32> = Vec::new();

@@ -11,15 +11,11 @@
 //! stretches may come first, each begins before the other ends: they overlap.
 //! Not here: locks without an owner (`element.rs`), permits for several holders (`semaphore.rs`).
 
+use super::engine::{Decision, Refuted};
 use super::hash::Map;
+use super::objects::MutexCall;
 use super::spec::{Spec, Timed};
 use super::story::{Story, capital};
-
-/// What the decider has to know of a lock.
-pub trait Held: Spec {
-    /// Who asks, and whether for the lock (else to be rid of it).
-    fn turn(call: &Self::Call) -> (u32, bool);
-}
 
 /// From the first acquire of an owner to the release that freed the lock. Indices of ops.
 pub struct Block {
@@ -33,13 +29,13 @@ pub type Blocks = Result<Vec<Block>, Vec<usize>>;
 
 /// `most`: how often one owner may acquire before it must release; `None`: any number of times. `None` is returned
 /// where an owner has two ops at once or goes on after one that was never answered: such need the search.
-pub fn blocks<S: Held>(ops: &[Timed<S>], most: Option<u32>) -> Option<Blocks> {
+pub fn blocks<S: Spec<Call = MutexCall>>(ops: &[Timed<S>], most: Option<u32>) -> Option<Blocks> {
     let mut owners: Map<u32, usize> = Map::default();
     let mut turns: Vec<Vec<usize>> = Vec::new();
     let mut by_inv: Vec<usize> = (0..ops.len()).collect();
     by_inv.sort_by_key(|i| ops[*i].inv);
     for i in by_inv {
-        let slot = *owners.entry(S::turn(&ops[i].call).0).or_insert_with(|| {
+        let slot = *owners.entry(ops[i].call.turn().0).or_insert_with(|| {
             turns.push(Vec::new());
             turns.len() - 1
         });
@@ -66,14 +62,26 @@ pub fn blocks<S: Held>(ops: &[Timed<S>], most: Option<u32>) -> Option<Blocks> {
     Some(Ok(blocks))
 }
 
+/// Blocks as what a decider answers.
+pub fn decision<S: Spec>(blocks: Blocks) -> Decision<S> {
+    match blocks {
+        Ok(blocks) => Ok(order(&blocks)),
+        Err(core) => Err(Refuted { core, reduced: None }),
+    }
+}
+
 /// The blocks of one owner. Leaving out another owner, an earlier whole block or an inner pair of acquire and release
 /// keeps an order, so what is refuted here is refuted with these few ops alone.
-fn of_owner<S: Held>(ops: &[Timed<S>], turn: &[usize], most: Option<u32>) -> Result<Vec<Block>, Vec<usize>> {
+fn of_owner<S: Spec<Call = MutexCall>>(
+    ops: &[Timed<S>],
+    turn: &[usize],
+    most: Option<u32>,
+) -> Result<Vec<Block>, Vec<usize>> {
     let (mut blocks, mut block) = (Vec::new(), Vec::new());
     // Acquires not yet released, the first at the bottom.
     let mut held: Vec<usize> = Vec::new();
     for i in turn.iter().copied() {
-        let acquires = S::turn(&ops[i].call).1;
+        let acquires = ops[i].call.turn().1;
         if acquires {
             // Never answered, so nothing follows: whether it was granted shows nowhere.
             if !ops[i].is_ok() {
@@ -109,20 +117,20 @@ fn of_owner<S: Held>(ops: &[Timed<S>], turn: &[usize], most: Option<u32>) -> Res
 }
 
 /// The whole order.
-pub fn order(blocks: &[Block]) -> Vec<usize> {
+fn order(blocks: &[Block]) -> Vec<usize> {
     blocks.iter().flat_map(|b| b.ops.iter().copied()).collect()
 }
 
 /// What a contradiction found here means.
-pub fn tell<S: Held>(
+pub fn tell<S: Spec<Call = MutexCall>>(
     ops: &[Timed<S>],
     core: &[usize],
     story: &Story<'_>,
 ) -> Option<(&'static str, Vec<String>)> {
-    let owner = |i: usize| S::turn(&ops[i].call).0;
+    let owner = |i: usize| ops[i].call.turn().0;
     let mut core = core.to_vec();
     core.sort_by_key(|i| ops[*i].inv);
-    let (granted, released): (Vec<usize>, Vec<usize>) = core.iter().partition(|i| S::turn(&ops[**i].call).1);
+    let (granted, released): (Vec<usize>, Vec<usize>) = core.iter().partition(|i| ops[**i].call.turn().1);
     let head = format!("{} is not linearizable:", story.subject());
     let (pattern, mut words, about) = match (granted.as_slice(), released.as_slice()) {
         ([], [release]) => (

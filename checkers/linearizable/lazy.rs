@@ -9,6 +9,7 @@
 //! that hides it, and each read next to the write it sees; compared with brute force in `tests/`.
 //! Not here: cas (`frontier.rs`), values written once (`register.rs`).
 
+use super::arena::{Arena, NOTHING};
 use super::dfs::{Answer, Limits, Report};
 use super::hash::Map;
 use super::objects::{Register, RegisterCall as Call, RegisterReply as Reply};
@@ -16,8 +17,6 @@ use super::spec::{Pos, Timed};
 use super::table::Table;
 use crate::verdict::Why;
 use history::ValueId;
-
-const NOTHING: u32 = u32::MAX;
 
 /// `None` where its preconditions do not hold: a cas, or more than 128 ops open at once. Yes and no.
 pub fn search(spec: &Register, ops: &[Timed<Register>], limits: &Limits) -> Option<Report> {
@@ -44,7 +43,6 @@ struct Node {
 
 #[derive(Clone, Copy)]
 struct Link {
-    before: u32,
     /// An ok op, or (from `ok.len()` on) an info of a group.
     item: u32,
     at: u32,
@@ -77,15 +75,12 @@ struct Lazy<'a> {
     info_of: Vec<u32>,
     by_end: Vec<u32>,
     live: Vec<Live>,
-    arena: Vec<Link>,
-    sweep_at: usize,
+    arena: Arena<Link>,
     steps: u64,
     settled: Pos,
     most_bytes: u64,
     at: u32,
 }
-
-const SWEEP: usize = 1 << 16;
 
 impl<'a> Lazy<'a> {
     fn new(spec: &'a Register, ops: &'a [Timed<Register>], limits: &Limits) -> Option<Lazy<'a>> {
@@ -128,8 +123,7 @@ impl<'a> Lazy<'a> {
             info_of,
             by_end,
             live,
-            arena: Vec::new(),
-            sweep_at: SWEEP,
+            arena: Arena::default(),
             steps: 0,
             settled: 0,
             most_bytes: 0,
@@ -170,9 +164,7 @@ impl<'a> Lazy<'a> {
             if nodes.is_empty() {
                 return Answer::No;
             }
-            if self.arena.len() > self.sweep_at {
-                self.sweep(&mut nodes);
-            }
+            self.arena.sweep(&mut nodes, |n| &mut n.tail);
             if let Some(why) = self.spent(nodes.len()) {
                 return Answer::Spent(why);
             }
@@ -184,7 +176,7 @@ impl<'a> Lazy<'a> {
         let bytes = self.table.bytes()
             + self.accesses.len() * (size_of::<Access>() + 4)
             + self.live.len() * size_of::<Live>()
-            + self.arena.len() * size_of::<Link>()
+            + self.arena.bytes()
             + nodes * 3 * size_of::<Node>();
         self.most_bytes = self.most_bytes.max(bytes as u64);
         match () {
@@ -284,8 +276,7 @@ impl<'a> Lazy<'a> {
     }
 
     fn link(&mut self, before: u32, item: u32, hidden: bool) -> u32 {
-        self.arena.push(Link { before, item, at: self.at, hidden });
-        self.arena.len() as u32 - 1
+        self.arena.push(before, Link { item, at: self.at, hidden })
     }
 
     /// Of equal configurations those that no other beats in both the last position and the infos used.
@@ -316,42 +307,9 @@ impl<'a> Lazy<'a> {
         kept
     }
 
-    fn sweep(&mut self, nodes: &mut [Node]) {
-        let mut number = vec![NOTHING; self.arena.len()];
-        for node in nodes.iter() {
-            let mut at = node.tail;
-            while at != NOTHING && number[at as usize] == NOTHING {
-                number[at as usize] = 0;
-                at = self.arena[at as usize].before;
-            }
-        }
-        let mut kept = 0u32;
-        for i in 0..self.arena.len() {
-            if number[i] != NOTHING {
-                let mut link = self.arena[i];
-                if link.before != NOTHING {
-                    link.before = number[link.before as usize];
-                }
-                self.arena[kept as usize] = link;
-                number[i] = kept;
-                kept += 1;
-            }
-        }
-        self.arena.truncate(kept as usize);
-        for node in nodes.iter_mut().filter(|n| n.tail != NOTHING) {
-            node.tail = number[node.tail as usize];
-        }
-        self.sweep_at = 2 * kept as usize + SWEEP;
-    }
-
     /// Plays the decisions of one path again and writes down where everything went.
     fn order(&self, tail: u32) -> Vec<usize> {
-        let mut path = Vec::new();
-        let mut at = tail;
-        while at != NOTHING {
-            path.push(self.arena[at as usize]);
-            at = self.arena[at as usize].before;
-        }
+        let mut path = self.arena.path(tail).into_iter().peekable();
         let n = self.accesses.len();
         // What is settled, and the last write with the reads that it serves: hidden ops go between the two.
         let (mut order, mut current): (Vec<usize>, Vec<usize>) = (Vec::with_capacity(n), Vec::new());
@@ -369,7 +327,7 @@ impl<'a> Lazy<'a> {
                 }
                 next += 1;
             }
-            while let Some(link) = path.pop_if(|l| l.at == at as u32) {
+            while let Some(link) = path.next_if(|l| l.at == at as u32) {
                 let (item, wrote) = match (link.item as usize).checked_sub(n) {
                     None => (op(link.item), self.accesses[link.item as usize].value),
                     Some(g) => {

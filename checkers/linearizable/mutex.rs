@@ -9,28 +9,16 @@
 //! that count. Decided by `holds.rs`; leases that run out by themselves are another object.
 
 use super::bind::{Bind, Taken, done_or, unknown};
-use super::engine::{Decide, Decision, Refuted};
+use super::engine::{Decide, Decision};
 use super::explain::Story;
-use super::holds::{self, Held};
+use super::holds;
 use super::objects::{Mutex, MutexCall};
 use super::spec::Timed;
 use history::{History, Op, OutcomeKind};
 
-impl Held for Mutex {
-    fn turn(call: &MutexCall) -> (u32, bool) {
-        match call {
-            MutexCall::Acquire(me) => (*me, true),
-            MutexCall::Release(me) => (*me, false),
-        }
-    }
-}
-
 impl Decide for Mutex {
     fn decide(&self, ops: &[Timed<Self>]) -> Option<Decision<Self>> {
-        Some(match holds::blocks(ops, Some(1))? {
-            Ok(blocks) => Ok(holds::order(&blocks)),
-            Err(core) => Err(Refuted { core, reduced: None }),
-        })
+        holds::blocks(ops, Some(1)).map(holds::decision)
     }
 }
 

@@ -366,6 +366,25 @@ pub enum MutexCall {
     Release(u32),
 }
 
+impl MutexCall {
+    /// Who asks, and whether for the lock (else to be rid of it).
+    pub fn turn(self) -> (u32, bool) {
+        match self {
+            MutexCall::Acquire(me) => (me, true),
+            MutexCall::Release(me) => (me, false),
+        }
+    }
+
+    /// Only the same process's release can need an acquire, and only another acquire can need a release.
+    pub fn wants(self, info: MutexCall) -> bool {
+        match (self, info) {
+            (MutexCall::Release(me), MutexCall::Acquire(held)) => me == held,
+            (MutexCall::Acquire(_), MutexCall::Release(_)) => true,
+            _ => false,
+        }
+    }
+}
+
 impl Spec for Mutex {
     type Call = MutexCall;
     type Reply = ();
@@ -383,12 +402,7 @@ impl Spec for Mutex {
         }
     }
 
-    /// Only the same process's release can need an acquire, and only another acquire can need a release.
     fn wants(&self, by: &Timed<Self>, info: &MutexCall) -> bool {
-        match (&by.call, info) {
-            (MutexCall::Release(me), MutexCall::Acquire(held)) => me == held,
-            (MutexCall::Acquire(_), MutexCall::Release(_)) => true,
-            _ => false,
-        }
+        by.call.wants(*info)
     }
 }

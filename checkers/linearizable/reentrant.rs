@@ -9,9 +9,9 @@
 //! (`reentrant-lock:2`, as in Jepsen's suites for Hazelcast); without it any depth is fine. Decided by `holds.rs`.
 
 use super::bind::{Bind, Taken, done_or, unknown};
-use super::engine::{Decide, Decision, Refuted};
+use super::engine::{Decide, Decision};
 use super::explain::Story;
-use super::holds::{self, Held};
+use super::holds;
 use super::objects::MutexCall;
 use super::spec::{Spec, Timed};
 use history::{History, Op, OutcomeKind};
@@ -49,29 +49,13 @@ impl Spec for ReentrantLock {
     /// An acquire of another owner is of no use to anybody; of the same owner it lets a release follow. A release
     /// frees the lock for any acquire, and makes room below the limit.
     fn wants(&self, by: &Timed<Self>, info: &MutexCall) -> bool {
-        match (&by.call, info) {
-            (MutexCall::Release(me), MutexCall::Acquire(held)) => me == held,
-            (MutexCall::Acquire(_), MutexCall::Release(_)) => true,
-            _ => false,
-        }
-    }
-}
-
-impl Held for ReentrantLock {
-    fn turn(call: &MutexCall) -> (u32, bool) {
-        match call {
-            MutexCall::Acquire(me) => (*me, true),
-            MutexCall::Release(me) => (*me, false),
-        }
+        by.call.wants(*info)
     }
 }
 
 impl Decide for ReentrantLock {
     fn decide(&self, ops: &[Timed<Self>]) -> Option<Decision<Self>> {
-        Some(match holds::blocks(ops, self.most)? {
-            Ok(blocks) => Ok(holds::order(&blocks)),
-            Err(core) => Err(Refuted { core, reduced: None }),
-        })
+        holds::blocks(ops, self.most).map(holds::decision)
     }
 }
 

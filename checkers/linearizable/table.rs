@@ -151,20 +151,14 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// Does anything wait for an info of this group, which leads from `state` to `next`? `open`: the classes of the ok
-    /// ops that could come right after it.
-    pub fn awaited(
-        &mut self,
-        group: u32,
-        state: u32,
-        next: u32,
-        open: impl Iterator<Item = u32>,
-        wall: Pos,
-    ) -> bool {
+    /// Does anything wait for an info of this group, which leads from `state` to `next`? `open`: ok ops that could come
+    /// right after it, of equal ones at least one.
+    pub fn awaited(&mut self, group: u32, state: u32, next: u32, open: &[u32], wall: Pos) -> bool {
         if self.waiting.is_empty() {
             return true;
         }
-        for class in open {
+        for i in open {
+            let class = self.ok[*i as usize].class;
             if self.step(next, class) != REFUSED && self.step(state, class) == REFUSED {
                 return true;
             }

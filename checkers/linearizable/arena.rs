@@ -1,0 +1,112 @@
+//! The decisions that the configurations of a frontier came by, as a tree that is swept of dead branches.
+//!
+//! Not here: what a decision is (`frontier.rs`, `lazy.rs`).
+
+/// The root: no decision yet.
+pub const NOTHING: u32 = u32::MAX;
+
+/// Decisions by number; each knows the one before it, which is older.
+pub struct Arena<D> {
+    links: Vec<Link<D>>,
+    /// It is to be swept beyond this length.
+    sweep_at: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Link<D> {
+    before: u32,
+    decision: D,
+}
+
+const SWEEP: usize = 1 << 16;
+
+impl<D> Default for Arena<D> {
+    fn default() -> Arena<D> {
+        Arena { links: Vec::new(), sweep_at: SWEEP }
+    }
+}
+
+impl<D: Copy> Arena<D> {
+    pub fn clear(&mut self) {
+        self.links.clear();
+    }
+
+    pub fn push(&mut self, before: u32, decision: D) -> u32 {
+        self.links.push(Link { before, decision });
+        self.links.len() as u32 - 1
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.links.len() * size_of::<Link<D>>()
+    }
+
+    /// The decisions that led to `tail`, the first one first.
+    pub fn path(&self, tail: u32) -> Vec<D> {
+        let mut path = Vec::new();
+        let mut at = tail;
+        while at != NOTHING {
+            path.push(self.links[at as usize].decision);
+            at = self.links[at as usize].before;
+        }
+        path.reverse();
+        path
+    }
+
+    /// Once there are many, forgets the decisions that no node comes from any more, and renumbers the others. `tail`
+    /// finds a node's last decision.
+    pub fn sweep<N>(&mut self, nodes: &mut [N], tail: impl Fn(&mut N) -> &mut u32) {
+        if self.links.len() <= self.sweep_at {
+            return;
+        }
+        let mut marked = vec![false; self.links.len()];
+        for node in nodes.iter_mut() {
+            let mut at = *tail(node);
+            while at != NOTHING && !std::mem::replace(&mut marked[at as usize], true) {
+                at = self.links[at as usize].before;
+            }
+        }
+        // A link is younger than the one before it, so one pass renumbers all.
+        let mut number = vec![NOTHING; self.links.len()];
+        let mut kept = 0u32;
+        for i in (0..self.links.len()).filter(|i| marked[*i]) {
+            let mut link = self.links[i];
+            if link.before != NOTHING {
+                link.before = number[link.before as usize];
+            }
+            self.links[kept as usize] = link;
+            number[i] = kept;
+            kept += 1;
+        }
+        self.links.truncate(kept as usize);
+        for tail in nodes.iter_mut().map(tail).filter(|t| **t != NOTHING) {
+            *tail = number[*tail as usize];
+        }
+        self.sweep_at = 2 * kept as usize + SWEEP;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nodes_come_from_survives_a_sweep() {
+        let mut arena = Arena::default();
+        let mut tails = [NOTHING, NOTHING, NOTHING];
+        for i in 0..200_000u32 {
+            // The first goes on; the second branches off it now and then; the rest is dead at once.
+            tails[0] = if i % 3 == 0 { arena.push(tails[0], i) } else { tails[0] };
+            if i % 1000 == 1 {
+                tails[1] = arena.push(tails[0], i);
+            }
+            arena.push(tails[1], i);
+            arena.sweep(&mut tails, |t| t);
+        }
+        let expected: Vec<u32> = (0..200_000).filter(|i| i % 3 == 0).collect();
+        assert_eq!(arena.path(tails[0]), expected);
+        let branch: Vec<u32> = (0..199_001).filter(|i| i % 3 == 0).chain([199_001]).collect();
+        assert_eq!(arena.path(tails[1]), branch);
+        assert!(arena.path(tails[2]).is_empty());
+        assert!(arena.bytes() < 300_000 * 8, "nothing was swept: {}", arena.bytes());
+    }
+}
