@@ -6,7 +6,7 @@ use checkers::linearizable::engine::{Answer, decide_needed};
 use checkers::linearizable::objects::{Counter, Element, List, Mutex, Queue, Register, WholeSet};
 use checkers::linearizable::preprocess::needed;
 use checkers::linearizable::spec::{OPEN, Timed};
-use checkers::linearizable::{Linearizable, Object, beam, oracle, reference, replay};
+use checkers::linearizable::{Linearizable, Object, frontier, oracle, reference, replay};
 use checkers::{Budget, Checker};
 use history::rng::Rng;
 use history::{Builder, Call, Error, Event, History, Outcome, Process, Reply, Value};
@@ -90,7 +90,7 @@ fn agree<S: Bind>(spec: &S, ops: &[Timed<S>], valid: bool) {
         dfs::Answer::Spent(_) => {}
     }
     for width in [2, 64] {
-        match beam::search(spec, ops, width, &limits).answer {
+        match frontier::beam(spec, ops, width, 2, &limits).answer {
             dfs::Answer::Yes(order) => {
                 replays("beam", ops, &order);
                 said.push(("beam", true));

@@ -59,7 +59,7 @@ fn main() {
             w if w.starts_with("beam") => {
                 let part: Vec<_> =
                     preprocess::needed(&spec, &ops).into_iter().map(|i| ops[i].clone()).collect();
-                let r = frontier::beam(&spec, &part, w[4..].parse().unwrap_or(8), &limits);
+                let r = frontier::beam(&spec, &part, w[4..].parse().unwrap_or(8), 3, &limits);
                 (format!("{:.20}", format!("{:?}", r.answer)), r.steps)
             }
             _ => {

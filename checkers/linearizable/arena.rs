@@ -54,12 +54,12 @@ impl<D: Copy> Arena<D> {
 
     /// Once there are many, forgets the decisions that no node comes from any more, and renumbers the others. `tail`
     /// finds a node's last decision.
-    pub fn sweep<N>(&mut self, nodes: &mut [N], tail: impl Fn(&mut N) -> &mut u32) {
+    pub fn sweep<N>(&mut self, nodes: &mut [&mut [N]], tail: impl Fn(&mut N) -> &mut u32) {
         if self.links.len() <= self.sweep_at {
             return;
         }
         let mut marked = vec![false; self.links.len()];
-        for node in nodes.iter_mut() {
+        for node in nodes.iter_mut().flat_map(|n| n.iter_mut()) {
             let mut at = *tail(node);
             while at != NOTHING && !std::mem::replace(&mut marked[at as usize], true) {
                 at = self.links[at as usize].before;
@@ -78,7 +78,7 @@ impl<D: Copy> Arena<D> {
             kept += 1;
         }
         self.links.truncate(kept as usize);
-        for tail in nodes.iter_mut().map(tail).filter(|t| **t != NOTHING) {
+        for tail in nodes.iter_mut().flat_map(|n| n.iter_mut()).map(tail).filter(|t| **t != NOTHING) {
             *tail = number[*tail as usize];
         }
         self.sweep_at = 2 * kept as usize + SWEEP;
@@ -100,7 +100,7 @@ mod tests {
                 tails[1] = arena.push(tails[0], i);
             }
             arena.push(tails[1], i);
-            arena.sweep(&mut tails, |t| t);
+            arena.sweep(&mut [&mut tails], |t| t);
         }
         let expected: Vec<u32> = (0..200_000).filter(|i| i % 3 == 0).collect();
         assert_eq!(arena.path(tails[0]), expected);

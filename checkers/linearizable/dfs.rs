@@ -123,10 +123,10 @@ impl<'a> Search<'a> {
             next: (1..=n).chain([0]).collect(),
             prev: [n].into_iter().chain(0..n).collect(),
             order: Vec::with_capacity(n as usize),
+            memo: Memo::new(limits.bytes / 2, table.width),
             table,
             limits: *limits,
             stop,
-            memo: Memo::new(limits.bytes / 2),
             // As long as the longest order, and touched only as far as it is used: no doubling in the middle.
             frames: Vec::with_capacity(n as usize),
             deepest: 0,
@@ -326,7 +326,7 @@ impl<'a> Search<'a> {
                 let next = self.table.step(frame.state, class);
                 if next != REFUSED
                     && next != frame.state
-                    && self.table.awaited(g, frame.state, next, &self.window.open, self.window.wall)
+                    && self.awaited(g, frame.state, next)
                     && !self.has_ok_twin(frame.state, class, next)
                 {
                     let infos = self.table.one_more(frame.infos, g);
@@ -335,6 +335,12 @@ impl<'a> Search<'a> {
             }
         }
         None
+    }
+
+    /// Does anything wait for an info of this group, which leads from `state` to `next`?
+    fn awaited(&mut self, group: u32, state: u32, next: u32) -> bool {
+        let sure = self.table.awaited(group, false, self.window.wall);
+        sure || self.table.news(state, next, &self.window.open)
     }
 
     /// An open ok op that would do the same, and has a deadline.

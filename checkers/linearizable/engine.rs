@@ -94,7 +94,7 @@ pub fn decide<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided
 
 /// The searches in rounds of growing budget. In each: depth first, which accepts most of what is acceptable; beside
 /// it a frontier that lets infos repeat, which refutes what depth first would have to exhaust; then a narrow frontier
-/// for what is long or wide. At last the exact frontier with all that is left.
+/// for what is long or wide, which tries harder at hard places from round to round. At last the exact frontier with all that is left.
 fn portfolio<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
     let mut tried = Tried { spec, ops, limits, spent: 0, bytes: 0, settled: 0, why: Why::Steps };
     // More than half of the budget is never lost on it: where it fails, the frontier is what the others need, too.
@@ -120,7 +120,7 @@ fn portfolio<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<
                 return decided;
             }
         }
-        let beam = frontier::beam(spec, ops, 8 << (2 * round), &tried.limited(40 * steps));
+        let beam = frontier::beam(spec, ops, 8, 3 + 2 * round, &tried.limited(40 * steps));
         if let Some(decided) = tried.counts("beam", beam) {
             return decided;
         }

@@ -9,17 +9,18 @@
 
 use super::arena::{Arena, NOTHING};
 use super::dfs::{Answer, Limits, Report};
-use super::hash::Fast;
+use super::hash::{Fast, Map};
 use super::spec::{Pos, Spec, Timed};
-use super::table::{REFUSED, Table};
+use super::table::{Infos, REFUSED, Table};
 use crate::verdict::Why;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// An order, or `Spent`: never `No`.
-pub fn beam<S: Spec>(spec: &S, ops: &[Timed<S>], width: usize, limits: &Limits) -> Report {
-    Frontier::new(spec, ops, Some(width), limits, None).beam()
+/// An order, or `Spent`: never `No`. Where the best `width` configurations lead nowhere, it goes back some way and
+/// passes the place with four times as many, up to `tries` times.
+pub fn beam<S: Spec>(spec: &S, ops: &[Timed<S>], width: usize, tries: u32, limits: &Limits) -> Report {
+    Frontier::new(spec, ops, Some(width), limits, None).beam(tries)
 }
 
 /// What a relaxed look at a history comes to.
@@ -74,7 +75,94 @@ struct Link {
     at: u32,
 }
 
+/// What can be done in one state while one completion is awaited. Of few states there are many configurations, so
+/// this is looked up once for each.
+#[derive(Default)]
+struct View {
+    /// The slots of open ops that fit and change nothing; those of its beyond 128.
+    idle: u128,
+    idle_more: Vec<u32>,
+    /// The open classes that fit, one bit for each in `live`.
+    fits: Vec<u64>,
+    /// Those that do not leave the state as it is by their nature, and the state after them.
+    moves: Vec<(u32, u32)>,
+    /// Groups of infos that lead to another state which something waits for; `None`: not looked up yet.
+    chances: Option<Vec<Chance>>,
+}
+
+#[derive(Clone, Copy)]
+struct Chance {
+    group: u32,
+    state: u32,
+    /// How many of the group had been invoked.
+    ready: u32,
+}
+
+/// A frontier as it was before a completion.
+struct Before {
+    at: usize,
+    next: u32,
+    nodes: Vec<Node>,
+    live: Vec<Live>,
+}
+
+/// Where a narrow frontier goes back to when it has lost its way: the hard places of a long history are few and
+/// short, so only they are passed with a wider one.
+struct Retreat {
+    kept: VecDeque<Before>,
+    /// The width where all is well.
+    narrow: usize,
+    /// How often it may be lost in one place.
+    tries: u32,
+    /// How often it was lost here, and the completion after which here is past.
+    lost: u32,
+    until: usize,
+}
+
+/// Completions from one kept frontier to the next, how many are kept, and how far it goes back at first.
+const STRIDE: usize = 16;
+const KEPT: usize = 128;
+const FAR: usize = 64;
+
+/// Configurations of a narrow frontier that differ only in the infos they used.
+const ALIKE: u32 = 4;
+
+impl Retreat {
+    fn new(narrow: usize, tries: u32) -> Retreat {
+        Retreat { kept: VecDeque::new(), narrow, tries, lost: 0, until: 0 }
+    }
+
+    /// The width for the `at`-th completion.
+    fn pass(&mut self, at: usize, next: u32, nodes: &[Node], live: &[Live]) -> usize {
+        if at >= self.until {
+            self.lost = 0;
+        }
+        if at.is_multiple_of(STRIDE) && self.kept.back().is_none_or(|k| k.at < at) {
+            if self.kept.len() == KEPT {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(Before { at, next, nodes: nodes.to_vec(), live: live.to_vec() });
+        }
+        self.narrow << (2 * self.lost)
+    }
+
+    /// After nothing was left of the frontier: what it was some time before, the longer the more often it was lost.
+    fn back(&mut self, at: usize) -> Option<&Before> {
+        if self.lost == self.tries {
+            return None;
+        }
+        let far = FAR << self.lost;
+        self.lost += 1;
+        self.until = self.until.max(at + STRIDE);
+        while self.kept.len() > 1 && self.kept.back().is_some_and(|k| k.at + far > at) {
+            self.kept.pop_back();
+        }
+        self.kept.back()
+    }
+}
+
 /// The ops of one class that are open now.
+#[derive(Clone)]
 struct Live {
     class: u32,
     idle: bool,
@@ -98,6 +186,9 @@ struct Frontier<'a> {
     by_end: Vec<u32>,
     arena: Arena<Link>,
     live: Vec<Live>,
+    /// Of the present completion, by state.
+    views: Vec<View>,
+    view_of: Map<u32, u32>,
     wall: Pos,
     at: u32,
     settled: Pos,
@@ -126,6 +217,8 @@ impl<'a> Frontier<'a> {
             by_end,
             arena: Arena::default(),
             live: Vec::new(),
+            views: Vec::new(),
+            view_of: Map::default(),
             wall: 0,
             at: 0,
             settled: 0,
@@ -133,9 +226,9 @@ impl<'a> Frontier<'a> {
         }
     }
 
-    fn beam(mut self) -> Report {
+    fn beam(mut self, tries: u32) -> Report {
         let counted = vec![true; self.table.infos.len()];
-        let answer = match self.run(&counted) {
+        let answer = match self.run(&counted, tries) {
             Outcome::Survived(nodes) => {
                 self.order(nodes[0].tail).map_or(Answer::Spent(Why::Steps), Answer::Yes)
             }
@@ -147,7 +240,7 @@ impl<'a> Frontier<'a> {
 
     fn relaxed(mut self) -> (Relaxed, Report) {
         let counted = vec![false; self.table.infos.len()];
-        let says = match self.run(&counted) {
+        let says = match self.run(&counted, 0) {
             Outcome::Empty => Relaxed::No,
             Outcome::Survived(nodes) if counted.is_empty() => {
                 self.order(nodes[0].tail).map_or(Relaxed::Spent(Why::Disagreement), Relaxed::Yes)
@@ -168,7 +261,7 @@ impl<'a> Frontier<'a> {
     fn cegar(mut self) -> Report {
         let mut counted = vec![false; self.table.infos.len()];
         loop {
-            let nodes = match self.run(&counted) {
+            let nodes = match self.run(&counted, 0) {
                 Outcome::Empty => return self.report(Answer::No),
                 Outcome::Spent(why) => {
                     // What a relaxed look got past is not settled.
@@ -205,34 +298,48 @@ impl<'a> Frontier<'a> {
         }
     }
 
-    fn run(&mut self, counted: &[bool]) -> Outcome {
+    fn run(&mut self, counted: &[bool], tries: u32) -> Outcome {
         self.arena.clear();
         self.live.clear();
         let mut nodes = vec![Node { early: 0, state: 0, infos: 0, more: 0, tail: NOTHING }];
-        let mut next = 0;
-        for at in 0..self.by_end.len() {
+        let (mut at, mut next, mut retreat) = (0, 0, self.width.map(|narrow| Retreat::new(narrow, tries)));
+        while at < self.by_end.len() {
+            if let Some(retreat) = &mut retreat {
+                self.width = Some(retreat.pass(at, next, &nodes, &self.live));
+            }
             let target = self.by_end[at];
             (self.at, self.wall) = (at as u32, self.table.ok[target as usize].res);
             while self.table.ok.get(next as usize).is_some_and(|o| o.inv < self.wall) {
                 self.invoke(next, &mut nodes);
                 next += 1;
             }
+            self.views.clear();
+            self.view_of.clear();
             nodes = match self.complete(target, nodes, counted) {
                 Ok(nodes) => nodes,
                 Err(why) => return Outcome::Spent(why),
             };
             self.retire(target);
             self.settled = self.settled.max(self.wall);
+            at += 1;
             if nodes.is_empty() {
-                return Outcome::Empty;
+                let Some(before) = retreat.as_mut().and_then(|r| r.back(at)) else { return Outcome::Empty };
+                (at, next, nodes) = (before.at, before.next, before.nodes.clone());
+                self.live.clone_from(&before.live);
+                continue;
             }
-            self.arena.sweep(&mut nodes, |n| &mut n.tail);
+            let kept = retreat.iter_mut().flat_map(|r| r.kept.iter_mut()).map(|k| k.nodes.as_mut_slice());
+            let mut roots: Vec<&mut [Node]> = kept.chain([nodes.as_mut_slice()]).collect();
+            self.arena.sweep(&mut roots, |n| &mut n.tail);
         }
         Outcome::Survived(nodes)
     }
 
     fn spent(&mut self, nodes: usize) -> Option<Why> {
-        let bytes = self.table.bytes() + self.arena.bytes() + nodes * 3 * size_of::<Node>();
+        // A view has up to two words for each open class and chance.
+        let wide = size_of::<View>() + 16 * (self.live.len() + self.table.infos.len());
+        let views = self.views.len() * wide;
+        let bytes = self.table.bytes() + self.arena.bytes() + views + nodes * 3 * size_of::<Node>();
         self.most_bytes = self.most_bytes.max(bytes as u64);
         if bytes as u64 > self.limits.bytes {
             return Some(Why::Bytes);
@@ -377,10 +484,21 @@ impl<'a> Frontier<'a> {
             }
         }
         if let Some(width) = self.width.filter(|w| *w < done.len()) {
+            // Few infos; of the ops that are in before their time, few that change the state, which may be wanted
+            // later, and many that were waiting for it.
+            let idle = self.live.iter().filter(|l| l.idle).fold(0, |all, l| all | l.slots);
             let rank = |n: &Node| {
-                (self.table.all_used(n.infos), n.early.count_ones(), n.state, n.infos, n.early, n.more)
+                let ahead = (n.early & !idle).count_ones() as i32 - (n.early & idle).count_ones() as i32;
+                (self.table.all_used(n.infos), ahead, n.state, n.infos, n.early, n.more)
             };
             done.sort_unstable_by_key(rank);
+            // Those that differ in their infos only would fill it all.
+            let mut alike: Map<(u32, u128, u32), u32> = Map::default();
+            done.retain(|n| {
+                let so_far = alike.entry((n.state, n.early, n.more)).or_default();
+                *so_far += 1;
+                *so_far <= ALIKE
+            });
             done.truncate(width);
         }
         done
@@ -413,40 +531,56 @@ impl<'a> Frontier<'a> {
         self.arena.push(before, Link { item, at: self.at })
     }
 
-    /// Open ops that change nothing and fit go in at once.
-    fn absorb(&mut self, mut node: Node) -> Node {
-        for at in 0..self.live.len() {
-            let (class, idle, slots, wide) =
-                (self.live[at].class, self.live[at].idle, self.live[at].slots, self.live[at].wide);
-            if !idle || (!wide && slots & !node.early == 0) || self.table.step(node.state, class) == REFUSED {
+    /// The number of the view of a state.
+    fn view(&mut self, state: u32) -> usize {
+        if let Some(at) = self.view_of.get(&state) {
+            return *at as usize;
+        }
+        let mut view = View { fits: vec![0; self.live.len().div_ceil(64)], ..View::default() };
+        for (at, live) in self.live.iter().enumerate() {
+            let next = self.table.step(state, live.class);
+            if next == REFUSED {
                 continue;
             }
-            node.early |= slots;
-            if wide {
-                for m in 0..self.live[at].members.len() {
-                    let slot = self.table.ok[self.live[at].members[m] as usize].slot;
-                    node = self.with_slot(node, slot);
-                }
+            view.fits[at / 64] |= 1 << (at % 64);
+            if !live.idle {
+                view.moves.push((at as u32, next));
+                continue;
             }
+            view.idle |= live.slots;
+            if live.wide {
+                view.idle_more
+                    .extend(live.members.iter().copied().filter(|m| self.table.ok[*m as usize].slot >= 128));
+            }
+        }
+        self.views.push(view);
+        let at = self.views.len() - 1;
+        self.view_of.insert(state, at as u32);
+        at
+    }
+
+    /// Open ops that change nothing and fit go in at once.
+    fn absorb(&mut self, mut node: Node) -> Node {
+        self.table.steps += 1;
+        let view = self.view(node.state);
+        node.early |= self.views[view].idle;
+        for m in 0..self.views[view].idle_more.len() {
+            let slot = self.table.ok[self.views[view].idle_more[m] as usize].slot;
+            node = self.with_slot(node, slot);
         }
         node
     }
 
     /// One more op before the awaited one: any other open one, or an info op that changes the state.
     fn extend(&mut self, node: &Node, awaited: u32, counted: &[bool], mut each: impl FnMut(Node)) {
-        for at in 0..self.live.len() {
-            let (class, idle) = (self.live[at].class, self.live[at].idle);
+        let view = self.view(node.state);
+        for m in 0..self.views[view].moves.len() {
+            let (at, state) = self.views[view].moves[m];
             // The awaited op has the earliest deadline of its class.
-            if idle || class == awaited {
+            if self.live[at as usize].class == awaited {
                 continue;
             }
-            let first = self.live[at].members.iter().copied().find(|m| {
-                let slot = self.table.ok[*m as usize].slot;
-                !self.is_early(node, slot)
-            });
-            let Some(i) = first else { continue };
-            let state = self.table.step(node.state, class);
-            if state != REFUSED {
+            if let Some(i) = self.first(node, at) {
                 let slot = self.table.ok[i as usize].slot;
                 each(self.put(node, i, slot, state));
             }
@@ -454,58 +588,74 @@ impl<'a> Frontier<'a> {
         if self.table.infos.is_empty() {
             return;
         }
-        // One op of each class. Early ones are left among them: those could not come next, but to look costs more
-        // than it saves.
-        let open: Vec<u32> = self.live.iter().map(|l| l.members[0]).collect();
-        for g in 0..self.table.infos.len() {
-            let group = &self.table.infos[g];
-            if group.from[0] > self.wall {
-                break;
-            }
-            let (class, g) = (group.class, g as u32);
-            let ready = self.table.ready(g, self.wall);
-            let state = self.table.step(node.state, class);
-            if state == REFUSED || state == node.state {
-                continue;
-            }
-            let again = self.table.step(state, class);
-            self.piling[g as usize] |= again != state && again != REFUSED;
-            let counts = counted[g as usize] || self.piling[g as usize];
-            let used = if counts { self.table.used(node.infos, g) } else { 0 };
-            if used >= ready {
-                continue;
-            }
-            if !self.table.awaited(g, node.state, state, &open, self.wall)
-                || self.has_ok_twin(node, class, state)
-            {
+        if self.views[view].chances.is_none() {
+            self.views[view].chances = Some(self.chances(node.state, view));
+        }
+        for c in 0..self.views[view].chances.as_ref().map_or(0, Vec::len) {
+            let Some(Chance { group, state, ready }) = self.views[view].chances.as_ref().map(|all| all[c])
+            else {
+                return;
+            };
+            self.table.steps += 1;
+            let counts = counted[group as usize] || self.piling[group as usize];
+            let used = if counts { self.table.used(node.infos, group) } else { 0 };
+            if used >= ready || self.has_ok_twin(node, view, group, state) {
                 continue;
             }
             let infos = match counts {
-                true => self.table.one_more(node.infos, g),
+                true => self.table.one_more(node.infos, group),
                 false => node.infos,
             };
-            let tail = self.link(node.tail, self.table.ok.len() as u32 + g);
+            let tail = self.link(node.tail, self.table.ok.len() as u32 + group);
             let next = self.absorb(Node { state, infos, tail, ..*node });
             each(next);
         }
     }
 
-    /// An open ok op that would do the same, and has a deadline.
-    fn has_ok_twin(&mut self, node: &Node, class: u32, state: u32) -> bool {
-        let call = self.table.call(class);
-        for at in 0..self.live.len() {
-            let twin = self.live[at].class;
-            if self.table.call(twin) == call
-                && self.live[at].members.iter().any(|m| {
-                    let slot = self.table.ok[*m as usize].slot;
-                    !self.is_early(node, slot)
-                })
-                && self.table.step(node.state, twin) == state
-            {
-                return true;
+    /// Of the open ops of a class that are not in, the one with the earliest deadline.
+    fn first(&self, node: &Node, at: u32) -> Option<u32> {
+        let live = &self.live[at as usize];
+        if !live.wide && live.slots & !node.early == 0 {
+            return None;
+        }
+        live.members.iter().copied().find(|m| !self.is_early(node, self.table.ok[*m as usize].slot))
+    }
+
+    /// The infos that could be of use in a state.
+    fn chances(&mut self, from: u32, view: usize) -> Vec<Chance> {
+        let mut found = Vec::new();
+        for g in 0..self.table.infos.len() {
+            let Infos { class, from: invoked, .. } = &self.table.infos[g];
+            if invoked[0] > self.wall {
+                break;
+            }
+            let (class, group) = (*class, g as u32);
+            let state = self.table.step(from, class);
+            if state == REFUSED || state == from {
+                continue;
+            }
+            let again = self.table.step(state, class);
+            self.piling[g] |= again != state && again != REFUSED;
+            // Early ops are left among those that may wait for it: they could not come next, but to look costs more
+            // than it saves.
+            let then = self.view(state);
+            let news =
+                self.views[then].fits.iter().zip(&self.views[view].fits).any(|(then, now)| then & !now != 0);
+            if self.table.awaited(group, news, self.wall) {
+                found.push(Chance { group, state, ready: self.table.ready(group, self.wall) });
             }
         }
-        false
+        found
+    }
+
+    /// An open ok op that would do the same, and has a deadline.
+    fn has_ok_twin(&self, node: &Node, view: usize, group: u32, state: u32) -> bool {
+        let call = self.table.call(self.table.infos[group as usize].class);
+        self.views[view].moves.iter().any(|(at, next)| {
+            *next == state
+                && self.table.call(self.live[*at as usize].class) == call
+                && self.first(node, *at).is_some()
+        })
     }
 
     /// The groups of which a path used an info that had not been invoked, or more than there are.

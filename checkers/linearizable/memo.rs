@@ -1,4 +1,4 @@
-//! The set of configurations that a depth-first search has seen: open addressing, 32 bytes an entry.
+//! The set of configurations that a depth-first search has seen: open addressing, 16 or 32 bytes an entry.
 //!
 //! At its byte limit it forgets instead of growing: still sound, only slower; the step budget ends the search.
 
@@ -12,35 +12,110 @@ pub struct Key {
     pub more: u32,
 }
 
-const FREE: u32 = u32::MAX;
-const EMPTY: Key = Key { mask: 0, hi: FREE, state: 0, infos: 0, more: 0 };
+/// Slots up to here fit into a narrow key.
+const NARROW: u32 = 32;
 
-pub struct Memo {
-    slots: Vec<Key>,
-    used: usize,
-    most: usize,
+pub enum Memo {
+    Narrow(Slots<u128>),
+    Wide(Slots<Key>),
 }
 
 impl Memo {
-    /// A memo that never takes more than about `bytes`.
-    pub fn new(bytes: u64) -> Memo {
-        let most = (bytes / size_of::<Key>() as u64).max(1024) as usize;
-        // Rounded down to a power of two, so that an index is a mask away.
-        let most = 1usize << (usize::BITS - 1 - most.leading_zeros());
-        Memo { slots: vec![EMPTY; 256], used: 0, most }
+    /// A memo that never takes more than about `bytes`, for configurations of at most `width` open ops.
+    pub fn new(bytes: u64, width: u32) -> Memo {
+        match width <= NARROW {
+            true => Memo::Narrow(Slots::new(bytes)),
+            false => Memo::Wide(Slots::new(bytes)),
+        }
     }
 
     pub fn bytes(&self) -> usize {
-        self.slots.len() * size_of::<Key>()
+        match self {
+            Memo::Narrow(slots) => slots.bytes(),
+            Memo::Wide(slots) => slots.bytes(),
+        }
     }
 
     /// May miss a key once it forgets instead of growing, never the reverse.
     pub fn contains(&self, key: &Key) -> bool {
+        match self {
+            Memo::Narrow(slots) => slots.contains(&narrow(key)),
+            Memo::Wide(slots) => slots.contains(key),
+        }
+    }
+
+    /// True if the key was not there.
+    pub fn insert(&mut self, key: Key) -> bool {
+        match self {
+            Memo::Narrow(slots) => slots.insert(narrow(&key)),
+            Memo::Wide(slots) => slots.insert(key),
+        }
+    }
+}
+
+/// All that tells configurations apart where no more than [`NARROW`] ops are open at once, in half the bytes.
+fn narrow(key: &Key) -> u128 {
+    debug_assert!(key.mask >> NARROW == 0 && key.more == 0);
+    (key.hi as u128) << 96 | (key.state as u128) << 64 | (key.infos as u128) << 32 | key.mask
+}
+
+/// What a table of [`Slots`] may hold.
+pub trait Slot: Copy + PartialEq {
+    /// No configuration looks like this.
+    const EMPTY: Self;
+    fn hash(&self) -> usize;
+}
+
+impl Slot for Key {
+    const EMPTY: Key = Key { mask: 0, hi: u32::MAX, state: 0, infos: 0, more: 0 };
+
+    fn hash(&self) -> usize {
+        let h = mix(SEED, (self.hi as u64) << 32 | self.state as u64);
+        let h = mix(h, (self.infos as u64) << 32 | self.more as u64);
+        mix(mix(h, self.mask as u64 ^ 0x2545_f491_4f6c_dd1d), (self.mask >> 64) as u64 ^ 0x6c07_8965) as usize
+    }
+}
+
+impl Slot for u128 {
+    const EMPTY: u128 = u128::MAX;
+
+    fn hash(&self) -> usize {
+        mix(mix(SEED, (self >> 64) as u64), *self as u64 ^ 0x2545_f491_4f6c_dd1d) as usize
+    }
+}
+
+const SEED: u64 = 0x51_7c_c1_b7;
+
+fn mix(h: u64, x: u64) -> u64 {
+    let wide = (h ^ x) as u128 * 0x9e37_79b9_7f4a_7c15;
+    (wide >> 64) as u64 ^ wide as u64
+}
+
+/// Open addressing, grown by doubling up to a limit.
+pub struct Slots<K> {
+    slots: Vec<K>,
+    used: usize,
+    most: usize,
+}
+
+impl<K: Slot> Slots<K> {
+    fn new(bytes: u64) -> Slots<K> {
+        let most = (bytes / size_of::<K>() as u64).max(1024) as usize;
+        // Rounded down to a power of two, so that an index is a mask away.
+        let most = 1usize << (usize::BITS - 1 - most.leading_zeros());
+        Slots { slots: vec![K::EMPTY; 256], used: 0, most }
+    }
+
+    fn bytes(&self) -> usize {
+        self.slots.len() * size_of::<K>()
+    }
+
+    fn contains(&self, key: &K) -> bool {
         if self.used == 0 {
             return false;
         }
         let mask = self.slots.len() - 1;
-        let home = hash(key) & mask;
+        let home = key.hash() & mask;
         let replacing = self.slots.len() * 2 > self.most && self.used * 10 >= self.slots.len() * 7;
         if replacing && self.slots[home ^ 1] == *key {
             return true;
@@ -49,24 +124,23 @@ impl Memo {
         let probes = if replacing { 32 } else { self.slots.len() };
         for i in 0..probes {
             let slot = &self.slots[(home + i) & mask];
-            if slot.hi == FREE || slot == key {
+            if *slot == K::EMPTY || slot == key {
                 return slot == key;
             }
         }
         false
     }
 
-    /// True if the key was not there.
-    pub fn insert(&mut self, key: Key) -> bool {
+    fn insert(&mut self, key: K) -> bool {
         if self.used * 10 >= self.slots.len() * 7 {
             if self.slots.len() * 2 > self.most {
                 return self.replace(key);
             }
             self.grow();
         }
-        let mut at = hash(&key) & (self.slots.len() - 1);
+        let mut at = key.hash() & (self.slots.len() - 1);
         loop {
-            if self.slots[at].hi == FREE {
+            if self.slots[at] == K::EMPTY {
                 self.slots[at] = key;
                 self.used += 1;
                 return true;
@@ -79,8 +153,8 @@ impl Memo {
     }
 
     /// Two ways, the older one out.
-    fn replace(&mut self, key: Key) -> bool {
-        let home = hash(&key) & (self.slots.len() - 1);
+    fn replace(&mut self, key: K) -> bool {
+        let home = key.hash() & (self.slots.len() - 1);
         if self.slots[home] == key || self.slots[home ^ 1] == key {
             return false;
         }
@@ -90,12 +164,12 @@ impl Memo {
     }
 
     fn grow(&mut self) {
-        let double = vec![EMPTY; self.slots.len() * 2];
+        let double = vec![K::EMPTY; self.slots.len() * 2];
         let mask = double.len() - 1;
         for key in std::mem::replace(&mut self.slots, double) {
-            if key.hi != FREE {
-                let mut at = hash(&key) & mask;
-                while self.slots[at].hi != FREE {
+            if key != K::EMPTY {
+                let mut at = key.hash() & mask;
+                while self.slots[at] != K::EMPTY {
                     at = (at + 1) & mask;
                 }
                 self.slots[at] = key;
@@ -104,34 +178,42 @@ impl Memo {
     }
 }
 
-fn hash(key: &Key) -> usize {
-    let mix = |h: u64, x: u64| {
-        let wide = (h ^ x) as u128 * 0x9e37_79b9_7f4a_7c15;
-        (wide >> 64) as u64 ^ wide as u64
-    };
-    let h = mix(0x51_7c_c1_b7, (key.hi as u64) << 32 | key.state as u64);
-    let h = mix(h, (key.infos as u64) << 32 | key.more as u64);
-    mix(mix(h, key.mask as u64 ^ 0x2545_f491_4f6c_dd1d), (key.mask >> 64) as u64 ^ 0x6c07_8965) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn key(i: u32) -> Key {
-        Key { mask: i as u128 * 7, hi: i, state: i % 3, infos: 0, more: 0 }
+        Key { mask: (i % 1000) as u128 * 7, hi: i, state: i % 3, infos: i % 2, more: 0 }
     }
 
     #[test]
     fn remembers_everything_below_its_limit_and_stays_within_it_above() {
-        let mut memo = Memo::new(1 << 20);
-        assert!((0..10_000).all(|i| memo.insert(key(i))));
-        assert!((0..10_000).all(|i| !memo.insert(key(i)) && memo.contains(&key(i))));
-        assert!((10_000..20_000).all(|i| !memo.contains(&key(i))));
-        let mut small = Memo::new(1 << 15);
-        assert!((0..100_000).filter(|i| small.insert(key(*i))).count() > 90_000);
-        assert!(small.bytes() <= 1 << 15);
-        assert!((0..200_000).filter(|i| small.contains(&key(*i))).count() > 500);
-        assert!((100_000..200_000).all(|i| !small.contains(&key(i))));
+        for width in [32, 33] {
+            let mut memo = Memo::new(1 << 20, width);
+            assert!((0..10_000).all(|i| memo.insert(key(i))));
+            assert!((0..10_000).all(|i| !memo.insert(key(i)) && memo.contains(&key(i))));
+            assert!((10_000..20_000).all(|i| !memo.contains(&key(i))));
+            let mut small = Memo::new(1 << 15, width);
+            assert!((0..100_000).filter(|i| small.insert(key(*i))).count() > 90_000);
+            assert!(small.bytes() <= 1 << 15);
+            assert!((0..200_000).filter(|i| small.contains(&key(*i))).count() > 500);
+            assert!((100_000..200_000).all(|i| !small.contains(&key(i))));
+        }
+    }
+
+    #[test]
+    fn a_narrow_key_tells_all_apart_that_a_wide_one_does() {
+        let base = Key { mask: 1 << 31, hi: 3, state: 4, infos: 5, more: 0 };
+        let others = [
+            Key { mask: 1, ..base },
+            Key { hi: 4, ..base },
+            Key { state: 5, ..base },
+            Key { infos: 4, ..base },
+        ];
+        for width in [32, 33] {
+            let mut memo = Memo::new(1 << 20, width);
+            memo.insert(base);
+            assert!(others.iter().all(|k| !memo.contains(k)) && memo.contains(&base));
+        }
     }
 }

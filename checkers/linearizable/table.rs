@@ -88,6 +88,7 @@ pub struct Table<'a> {
     pub steps: u64,
     /// Heap bytes behind the interned things.
     heap: usize,
+    infos_bytes: usize,
     /// The most ops open at once.
     pub width: u32,
     /// For each group of infos the groups that may wait for it; empty unless the spec says that infos are seen at
@@ -132,6 +133,7 @@ impl<'a> Table<'a> {
         let mut states = Interned::default();
         states.id(&spec.init());
         let waiting = if spec.seen_at_once() { infos_waiting(spec, ops, &infos) } else { Vec::new() };
+        let infos_bytes = infos.iter().map(|g| g.members.len() * 8 + 64).sum();
         let mut table = Table {
             machine: Box::new(Object { spec, ops, states, heap: 0 }),
             ok,
@@ -143,6 +145,7 @@ impl<'a> Table<'a> {
             sparse: Map::default(),
             steps: 0,
             heap: 0,
+            infos_bytes,
             width,
             waiting,
         };
@@ -151,19 +154,19 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// Does anything wait for an info of this group, which leads from `state` to `next`? `open`: ok ops that could come
-    /// right after it, of equal ones at least one.
-    pub fn awaited(&mut self, group: u32, state: u32, next: u32, open: &[u32], wall: Pos) -> bool {
-        if self.waiting.is_empty() {
-            return true;
-        }
-        for i in open {
+    /// Does anything wait for an info of this group? `news`: an ok op that could come right after it fits there and
+    /// did not before.
+    pub fn awaited(&self, group: u32, news: bool, wall: Pos) -> bool {
+        let others = || self.waiting[group as usize].iter().any(|h| self.infos[*h as usize].from[0] < wall);
+        news || self.waiting.is_empty() || others()
+    }
+
+    /// Of these ok ops one fits in `next` that does not in `state`.
+    pub fn news(&mut self, state: u32, next: u32, open: &[u32]) -> bool {
+        open.iter().any(|i| {
             let class = self.ok[*i as usize].class;
-            if self.step(next, class) != REFUSED && self.step(state, class) == REFUSED {
-                return true;
-            }
-        }
-        self.waiting[group as usize].iter().any(|h| self.infos[*h as usize].from[0] < wall)
+            self.step(next, class) != REFUSED && self.step(state, class) == REFUSED
+        })
     }
 
     pub fn classes(&self) -> usize {
@@ -269,7 +272,7 @@ impl<'a> Table<'a> {
             + self.heap
             + self.ok.len() * size_of::<Ok>()
             + self.classes.len() * (size_of::<Class>() + 40)
-            + self.infos.iter().map(|g| g.members.len() * 8 + 64).sum::<usize>()
+            + self.infos_bytes
     }
 }
 

@@ -66,7 +66,7 @@ fn agree(seed: u64, rounds: u32) {
                 }
             }
         }
-        if let dfs::Answer::Yes(order) = frontier::beam(&SPEC, &ops, 4, &Limits::default()).answer {
+        if let dfs::Answer::Yes(order) = frontier::beam(&SPEC, &ops, 4, 2, &Limits::default()).answer {
             assert!(truth && replay::replay(&SPEC, &ops, &order).is_ok(), "beam: {ops:?}");
             beamed += 1;
         }

@@ -497,7 +497,7 @@ fn budgeted<S: Decide>(world: &World<S>, rng: &mut Rng, tally: &mut Tally) {
             dfs::search(&world.spec, &ops, &limits),
             frontier::cegar(&world.spec, &ops, &limits),
             frontier::relaxed(&world.spec, &ops, &limits, None).1,
-            frontier::beam(&world.spec, &ops, 1 + steps as usize % 5, &limits),
+            frontier::beam(&world.spec, &ops, 1 + steps as usize % 5, steps as u32 % 3, &limits),
         ];
         for report in reports.into_iter().chain(world.spec.own_search(&ops, &limits)) {
             let said = match report.answer {

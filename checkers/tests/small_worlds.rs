@@ -62,7 +62,7 @@ fn frontiers<S: Spec>(spec: &S, ops: &[Timed<S>], truth: bool) {
         dfs::Answer::Yes(order) => assert!(truth && replay::replay(spec, ops, &order).is_ok(), "{ops:?}"),
         dfs::Answer::Spent(_) => assert!(ops.iter().any(|o| !o.is_ok()), "relaxed gave up: {ops:?}"),
     }
-    match frontier::beam(spec, ops, 2, &limits).answer {
+    match frontier::beam(spec, ops, 2, 1, &limits).answer {
         dfs::Answer::No => panic!("a beam proves nothing: {ops:?}"),
         dfs::Answer::Yes(order) => assert!(truth && replay::replay(spec, ops, &order).is_ok(), "{ops:?}"),
         dfs::Answer::Spent(_) => {}
