@@ -89,8 +89,9 @@ pub(crate) fn certificate(
         line(part)?;
     }
     let whole = std::str::from_utf8(&text).map_err(|e| e.to_string())?;
-    verify::verify(whole, &raw)
-        .map_err(|why| convert(format!("the independent verifier does not follow: {why}")))?;
+    verify::verify(whole, &raw).map_err(|why| {
+        format!("the independent verifier does not follow: {why}. One of them errs, please report it")
+    })?;
     Ok(text)
 }
 

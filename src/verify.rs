@@ -37,6 +37,9 @@ pub fn verify(certificate: &str, raw: &[u8]) -> Result<String, String> {
     }
     let question = Question::read(&head);
     let mut ops = ops(raw, &question)?;
+    if ops.is_empty() {
+        return Err(format!("the history has no calls, read as a {} file", question.format));
+    }
     let at: HashMap<usize, usize> = ops.iter().enumerate().map(|(i, op)| (op.call.number, i)).collect();
     let by_element = question.spec == "set" && ops.iter().all(|op| op.call.f != "read");
     let (mut parts, mut ordered) = (HashSet::new(), 0);

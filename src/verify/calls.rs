@@ -58,7 +58,8 @@ pub fn ops(raw: &[u8], question: &Question) -> Result<Vec<Op>, String> {
             "ok" => (op.reply, op.done) = (Some(line.value), line.at),
             "fail" if refused => (op.reply, op.refused, op.done) = (Some(Json::Null), true, line.at),
             "fail" => op.failed = true,
-            _ => {}
+            "info" => {}
+            kind => return Err(format!("line {} is of a type that is not known: {kind:?}", line.number)),
         }
     }
     Ok(ops)

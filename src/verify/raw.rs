@@ -48,8 +48,16 @@ pub fn lines(raw: &[u8], question: &Question) -> Result<Vec<Line>, String> {
         now = stamp.unwrap_or(now).max(now);
         let word =
             |field: &str| event[field].as_str().unwrap_or_default().trim_start_matches(':').to_string();
-        // The header, the footer, and the diary of faults are no calls.
-        let (Some(process), true) = (event["process"].as_u64(), event["type"].is_string()) else { continue };
+        let client = match &event["process"] {
+            Json::String(word) => word.parse().ok(),
+            other => other.as_u64(),
+        };
+        // The header, the footer, and the diary of faults are no calls; a call by nobody is none that can be paired.
+        let process = match (client, event["type"].is_string()) {
+            (Some(process), true) => process,
+            (None, true) if !event["process"].is_string() => return Err(bad()),
+            _ => continue,
+        };
         let (mut key, mut value) = (event["key"].clone(), event["value"].clone());
         if let (true, Json::Array(pair)) = (question.tuples, &mut value)
             && pair.len() == 2
@@ -94,7 +102,7 @@ fn columns(text: &str) -> Option<Json> {
     let rest = words[at + 2..].join(" ");
     let value = if open { edn(&mut rest.as_str()).unwrap_or_default() } else { whole(&rest)? };
     Some(serde_json::json!({
-        "process": process.parse::<u64>().ok(), "type": words[at], "f": f, "value": value
+        "process": process, "type": words[at], "f": f, "value": value
     }))
 }
 

@@ -2,14 +2,15 @@
 
 use super::{certified, clean, drawn, open};
 use crate::check;
-use crate::input::Input;
+use crate::input::{self, Input};
 use crate::verify::verify;
 use checkers::linearizable::bind::Bind;
 use checkers::linearizable::spec::Timed;
 use checkers::linearizable::{Object, Visit, replay, visit};
 use history::rng::Rng;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether the orders of a certificate, as lists of invocations, are linearizations by the objects of the checker.
 struct Right {
@@ -114,4 +115,61 @@ fn every_spec_is_drawn() {
             drawn::SPECS.contains(&spec) || drawn::SPECS.iter().any(|s| s.starts_with(&format!("{spec}:")))
         );
     }
+}
+
+/// Longer ones, as the benchmarks have them: with a header, a footer, and calls that were left open.
+#[test]
+fn generated_families_are_certified() {
+    use crate::bench::drawn::{Family, write};
+    for name in [
+        "register:5:c5:m10:n600",
+        "cas:5:refused:c5:n600",
+        "queue:c5:m5:n600",
+        "stack:c5:m5:n600",
+        "pq:c5:m5:n600",
+        "set:c5:n600",
+    ] {
+        let family = Family::parse(name).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("h.jsonl");
+        write(&family.draw(3, 2).unwrap(), &path, name, 3).unwrap();
+        let raw = std::fs::read(&path).unwrap();
+        let input = input::open(&path, None, &Default::default()).unwrap_or_else(|e| panic!("{}", e.says));
+        let good = certified(&input, family.object()).unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert!(right(&good, &input, family.object()), "{name}");
+        let mut rng = Rng::new(5, name);
+        let spoilt: Vec<String> = (0..20).filter_map(|_| spoilt(&good, &mut rng)).collect();
+        assert!(spoilt.iter().filter(|bad| verify(bad, &raw).is_err()).count() > 15, "{name}");
+    }
+}
+
+/// Whatever stands in a certificate or in a history, there is an answer.
+#[test]
+fn torn_files_get_an_answer() {
+    let mut rng = Rng::new(41, "torn");
+    let hash = |raw: &[u8]| Sha256::digest(raw).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let (mut said, mut proved) = (BTreeSet::new(), 0);
+    for spec in drawn::SPECS {
+        let raw = drawn::history(spec, &mut rng);
+        let input = open(&raw, "h.jsonl");
+        let made = certified(&input, check::object(spec).unwrap());
+        clean(&input.path);
+        let Ok(good) = made else { continue };
+        for _ in 0..60 {
+            let (mut certificate, mut history) = (good.clone().into_bytes(), raw.clone());
+            let torn = if rng.below(2) == 0 { &mut certificate } else { &mut history };
+            let at = rng.below(torn.len() as u64) as usize;
+            match rng.below(3) {
+                0 => torn[at] = *rng.pick(b"09[]{}\",:nx-").unwrap(),
+                1 => drop(torn.remove(at)),
+                _ => torn.truncate(at),
+            }
+            let certificate = String::from_utf8(certificate).unwrap().replace(&hash(&raw), &hash(&history));
+            match verify(&certificate, &history) {
+                Ok(_) => proved += 1,
+                Err(why) => drop(said.insert(why.split(' ').take(3).collect::<Vec<_>>().join(" "))),
+            }
+        }
+    }
+    assert!(proved > 20 && said.len() > 10, "{proved} {said:?}");
 }
