@@ -17,8 +17,8 @@
 //!
 //! Where a beginning and an end share a column, the beginning comes first: the two ops are concurrent.
 //! The words: `read write cas cas! add remove append enqueue dequeue push pop poll acquire release generate txn`, each
-//! followed by its key (`-` for none) and value; any other word by key, argument and reply. Not a storage format: see
-//! [`crate::jsonl`].
+//! followed by its key (`-` for none) and value; any other word by key, argument and reply. A text that is no bare word
+//! stands in quotes: `"a b"`. Not a storage format: see [`crate::jsonl`].
 
 use crate::event::{Call, Error, Event, MicroOp, Outcome, Process, Reply, micro_ops, takes};
 use crate::formats::edn::DEPTH;
@@ -97,12 +97,15 @@ fn depth(text: &str) -> usize {
     most
 }
 
-/// Splits at blanks, but not inside brackets.
+/// Splits at blanks, but not inside brackets and quotes.
 fn words(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut depth) = (Vec::new(), String::new(), 0);
+    let (mut words, mut word, mut depth, mut quoted) = (Vec::new(), String::new(), 0, false);
     for c in text.chars() {
-        depth += (c == '[') as i32 - (c == ']') as i32;
-        if c.is_whitespace() && depth == 0 {
+        quoted ^= c == '"';
+        if !quoted {
+            depth += (c == '[') as i32 - (c == ']') as i32;
+        }
+        if c.is_whitespace() && depth == 0 && !quoted {
             if !word.is_empty() {
                 words.push(std::mem::take(&mut word));
             }
@@ -116,12 +119,17 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// `nil`, `empty`, `true`, `false`, an integer, `[1 2]`, or a bare word. Brackets deeper than [`DEPTH`] stay a word.
+/// `nil`, `empty`, `true`, `false`, an integer, `[1 2]`, `"a b"`, or a bare word. Brackets deeper than [`DEPTH`] stay a word.
 pub fn value(word: &str) -> Value {
     nested(word, DEPTH)
 }
 
 fn nested(word: &str, levels: usize) -> Value {
+    if let Some(text) = word.strip_prefix('"').and_then(|w| w.strip_suffix('"'))
+        && !text.contains('"')
+    {
+        return Value::text(text);
+    }
     if levels > 0
         && let Some(inner) = word.strip_prefix('[').and_then(|w| w.strip_suffix(']'))
     {

@@ -4,7 +4,7 @@
 //! nothing about right or wrong. `bench matrix` is in `matrix.rs`, `bench check` in `bench/check.rs`.
 
 pub mod check;
-mod drawn;
+pub mod drawn;
 mod row;
 
 use crate::campaign::{self, RunSpec};

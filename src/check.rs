@@ -170,8 +170,8 @@ impl Question {
         spec: String,
         mut found: Vec<Box<dyn Checker>>,
     ) -> Result<Put, String> {
-        let object =
-            detect(history).ok().and_then(|detected| object(if flag == "auto" { detected } else { flag }));
+        let named = if flag == "auto" { detect(history).ok() } else { Some(flag) };
+        let object = named.and_then(object);
         let registers = object.is_some_and(register);
         if self.init != Init::default() && !registers {
             return Err(format!("--init is for registers, and this is a {spec}"));

@@ -168,7 +168,8 @@ pub struct CheckArgs {
     /// First value of every register, as JSON; `any` for a record that begins in mid-run
     #[arg(long, default_value = "null", value_name = "VALUE")]
     pub init: String,
-    /// Write the order behind a valid verdict, for `schism verify-certificate`
+    /// Write the order behind a valid verdict, of any object, for `schism verify-certificate`; with `--init any` it names
+    /// the first values that were found. Files with one event a line; others through `schism convert`
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
     #[command(flatten)]

@@ -5,6 +5,9 @@
 //! Not here: finding the core (`checkers`).
 
 mod alone;
+mod notation;
+#[cfg(test)]
+mod tests;
 
 use crate::check::{self, Judged};
 use crate::cli::{Failure, ShrinkArgs};
@@ -12,10 +15,11 @@ use crate::convert;
 use crate::exit;
 use crate::judge::{self, Judgement};
 use alone::Kept;
+use checkers::linearizable::Object;
 use checkers::{Budget, Counterexample, Findings, Verdict};
 use history::formats::{Format, Jsonl};
 use history::jsonl::{self, ReadOptions};
-use history::{Builder, Call, Error, Event, History, Outcome, Process, Reply, Value};
+use history::{Builder, Error, Event, History, Outcome, Process};
 use std::path::{Path, PathBuf};
 
 pub fn main(args: &ShrinkArgs) -> Result<i32, Failure> {
@@ -39,7 +43,7 @@ pub fn main(args: &ShrinkArgs) -> Result<i32, Failure> {
         code: exit::UNKNOWN,
         says: format!("{path}: {}, but no core is written: {says}", judgement.headline()),
     })?;
-    let test = args.as_test.then(|| as_test(&core, checker_of(judgement)));
+    let test = args.as_test.then(|| notation::as_test(&core, checker_of(judgement)));
     convert::put(&out, &core.bytes)?;
     let text = summary(&judged, found, &core, &out);
     match test {
@@ -70,6 +74,8 @@ struct Core {
     bytes: Vec<u8>,
     history: History,
     judgement: Judgement,
+    /// What it was judged as; `None`: by the checkers of a workload.
+    object: Option<Object>,
     /// What `check` must be told to come to the same verdict; nothing where it finds out by itself.
     spec: Option<String>,
     kept: Kept,
@@ -111,23 +117,34 @@ fn prove(judged: &Judged, found: &Counterexample) -> Result<Core, String> {
         ));
     }
     let spec = needed_spec(&history, &judged.spec)?;
-    Ok(Core { bytes, history, judgement, spec, kept })
+    let object = check::object(if judged.spec == "append" { "list" } else { &judged.spec });
+    Ok(Core { bytes, history, judgement, object, spec, kept })
 }
 
-/// Whether `check` needs `--spec` for a core in which calls may be missing that said what the object is.
+/// Whether `check` needs `--spec` for a core in which calls may be missing that said what the object is. To be refuted
+/// as another object proves nothing.
 fn needed_spec(core: &History, spec: &str) -> Result<Option<String>, String> {
+    let wanted = if spec == "append" { "list" } else { spec };
     let invalid = |spec: &str| {
-        check::checkers_for(core, spec)
-            .is_ok_and(|(_, checkers)| judge::judge(core, &checkers, &Budget::default()).verdict.is_invalid())
+        check::checkers_for(core, spec).is_ok_and(|(found, checkers)| {
+            let object = check::object(&found).filter(|_| check::object(wanted).is_some());
+            (object.is_none() || same(object, check::object(wanted)))
+                && judge::judge(core, &checkers, &Budget::default()).verdict.is_invalid()
+        })
     };
-    let object = if spec == "append" { "list" } else { spec };
     match () {
         () if invalid("auto") => Ok(None),
-        () if check::known_spec(object).is_ok() && invalid(object) => Ok(Some(object.into())),
+        () if check::known_spec(wanted).is_ok() && invalid(wanted) => Ok(Some(wanted.into())),
         () => Err(format!(
             "without the header of the run no spec of `check` refutes it (it was judged as {spec})"
         )),
     }
+}
+
+/// Registers with and without cas are one object.
+fn same(a: Option<Object>, b: Option<Object>) -> bool {
+    let plain = |o: Option<Object>| if o == Some(Object::CasRegister) { Some(Object::Register) } else { o };
+    plain(a) == plain(b)
 }
 
 /// These ops in their order; the weak ones never answered.
@@ -194,94 +211,4 @@ fn summary(judged: &Judged, found: &Counterexample, core: &Core, out: &Path) -> 
 fn checker_of(judgement: &Judgement) -> &str {
     let is_it = |f: &&Findings| f.per_model.iter().any(|(_, v)| *v == judgement.verdict);
     judgement.findings.iter().find(is_it).map_or("linearizable", |f| &f.checker)
-}
-
-/// A Rust test in the notation of `history::text`, proven to fail the checker it names.
-fn as_test(core: &Core, checker: &str) -> Result<String, String> {
-    let lines = notation(&core.history)?;
-    let text = lines.join("\n");
-    let parsed = history::text::parse(&text)?;
-    let judge = checkers::ALL.iter().find(|c| c.name() == checker);
-    let judge = judge.ok_or_else(|| format!("{checker} is a checker of one workload only"))?;
-    if !judge.check(&parsed, &Budget::default()).worst().is_some_and(Verdict::is_invalid) {
-        return Err(format!("in the notation of history::text the checker {checker} does not refute it"));
-    }
-    let pattern = match &core.judgement.verdict {
-        Verdict::Invalid(c) if !c.pattern.is_empty() => c.pattern.as_str(),
-        _ => checker,
-    };
-    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let name: String = pattern.chars().map(letter).collect();
-    Ok(format!(
-        "/// {}\n#[test]\nfn {name}() {{\n    let history = history::text::parse(\n        r\"\n{text}\n\",\n    )\n    .unwrap();\n    \
-         let checker = checkers::ALL.iter().find(|c| c.name() == \"{checker}\").unwrap();\n    \
-         let findings = checker.check(&history, &checkers::Budget::default());\n    \
-         assert_eq!(findings.worst().map(|v| v.word()), Some(\"invalid\"));\n}}\n",
-        core.judgement.diagnosis()
-    ))
-}
-
-/// Columns from one event to the next, so that every bar shows its order against every other.
-const STEP: usize = 2;
-
-/// One line an op: call, reply, and a bar in which each event has a column of its own.
-fn notation(history: &History) -> Result<Vec<String>, String> {
-    let mut edges: Vec<u32> = history.ops().flat_map(|op| [op.inv(), op.res()]).collect();
-    edges.sort_unstable();
-    edges.dedup();
-    let column = |position: u32| edges.iter().take_while(|e| **e < position).count() * STEP;
-    let words: Vec<String> = history.ops().map(|op| op_words(&op)).collect::<Result<_, _>>()?;
-    let width = words.iter().map(String::len).max().unwrap_or(0) + 2;
-    let lines = history.ops().zip(words).map(|(op, words)| {
-        let (from, to) = (column(op.inv()), column(op.res()));
-        let end = match op.outcome() {
-            Outcome::Ok(_) => '|',
-            Outcome::Fail(_) => 'x',
-            Outcome::Info(_) => '?',
-        };
-        format!("{words:width$}{:from$}|{}{end}", "", "-".repeat((to - from).saturating_sub(1)))
-    });
-    Ok(lines.collect())
-}
-
-fn op_words(op: &history::Op<'_>) -> Result<String, String> {
-    let call = op.call();
-    let refused = matches!(op.outcome(), Outcome::Ok(Reply::Mismatch));
-    let key = if call.key().is_null() { "-".into() } else { word(call.key())? };
-    let value = match (&call, op.outcome()) {
-        (Call::Txn(_) | Call::Other { .. }, _) => {
-            return Err(format!("the notation of history::text has no {call}"));
-        }
-        (Call::Cas(_, old, new), _) => format!(" {} {}", word(old)?, word(new)?),
-        (Call::Acquire(_) | Call::Release(_), _) => String::new(),
-        (Call::Read(_) | Call::Dequeue(_) | Call::Generate, Outcome::Ok(Reply::Read(v))) => {
-            format!(" {}", word(&v)?)
-        }
-        (Call::Read(_) | Call::Dequeue(_) | Call::Generate, _) => String::new(),
-        (other, _) => format!(" {}", word(&other.value())?),
-    };
-    Ok(format!("p{} {}{} {key}{value}", op.process().0, call.f(), if refused { "!" } else { "" }))
-}
-
-/// A value as the notation reads it back.
-fn word(value: &Value) -> Result<String, String> {
-    match value {
-        Value::Null => Ok("nil".into()),
-        Value::Int(i) => Ok(i.to_string()),
-        Value::List(items) => {
-            let items: Vec<String> = items.iter().map(word).collect::<Result<_, _>>()?;
-            Ok(format!("[{}]", items.join(" ")))
-        }
-        Value::Text(t) => {
-            let plain = t.chars().all(|c| c.is_ascii_alphanumeric() || "_.:".contains(c));
-            let bare =
-                plain && t.starts_with(|c: char| c.is_ascii_alphabetic()) && **t != *"nil" && **t != *"empty";
-            if bare {
-                Ok(t.to_string())
-            } else {
-                Err(format!("the notation of history::text cannot hold {value}"))
-            }
-        }
-        other => Err(format!("the notation of history::text cannot hold {other}")),
-    }
 }

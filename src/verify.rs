@@ -1,17 +1,22 @@
 //! `schism verify-certificate`: is this order really a linearization of that file? Under a hundred lines, to be read.
 //!
 //! It reads the raw file itself and shares neither parser nor partitioning nor objects with what found the order. What
-//! it takes from the certificate on trust, and prints, is the question: which object, its first value, and how the file
-//! means its pairs and its failed cas. The other files of it are its own: `raw` reads lines, `calls` pairs them, `objects` replays.
+//! it takes from the certificate on trust, and prints, is the question: which object with which first value, and how the
+//! file means its pairs, its failed cas and its time stamps. The other files of it are its own: `question` is that,
+//! `raw` and `etcd` read lines, `calls` pairs them, `objects`, `locks` and `entries` replay.
 
-mod calls;
+pub mod calls;
+mod entries;
+mod etcd;
+mod locks;
 mod objects;
-pub mod raw;
+pub mod question;
+mod raw;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use calls::ops;
-use objects::State;
+use question::Question;
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -30,15 +35,18 @@ pub fn verify(certificate: &str, raw: &[u8]) -> Result<String, String> {
     if head["sha256"] != hash.as_str() {
         return Err(format!("the history is another one: its sha256 is {hash}"));
     }
-    let spec = head["spec"].as_str().unwrap_or_default().to_string();
-    let mut ops = ops(raw, &head)?;
+    let question = Question::read(&head);
+    let mut ops = ops(raw, &question)?;
+    if ops.is_empty() {
+        return Err(format!("the history has no calls, read as a {} file", question.format));
+    }
     let at: HashMap<usize, usize> = ops.iter().enumerate().map(|(i, op)| (op.call.number, i)).collect();
-    let by_element = spec == "set" && ops.iter().all(|op| op.call.f != "read");
+    let by_element = question.spec == "set" && ops.iter().all(|op| op.call.f != "read");
     let (mut parts, mut ordered) = (HashSet::new(), 0);
     for part in lines {
         let part = parse(part)?;
         let name = format!("{} {}", part["key"], part["element"]);
-        let (mut state, mut latest) = (State { one: head["init"].clone(), ..State::default() }, 0);
+        let (mut state, mut latest) = (question.first(&part["key"])?, 0);
         if !parts.insert(name.clone()) {
             return Err(format!("key {name} has two orders"));
         }
@@ -49,29 +57,21 @@ pub fn verify(certificate: &str, raw: &[u8]) -> Result<String, String> {
             };
             let element = if by_element { &op.call.value } else { &Json::Null };
             match () {
-                () if op.call.key != part["key"] || *element != part["element"] => {
+                () if op.part != part["key"] || *element != part["element"] => {
                     return no("is of another key");
                 }
                 () if op.failed => return no("failed, so it is in no order"),
                 () if std::mem::replace(&mut op.seen, true) => return no("is in the order twice"),
                 () if op.done < latest => return no("had ended before one that stands before it began"),
-                () if !state.step(&spec, op) => {
-                    return no(&format!("could not be answered so by a {spec} there"));
+                () if !state.step(op) => {
+                    return no(&format!("could not be answered so by a {} there", question.spec));
                 }
-                () => (latest, ordered) = (latest.max(op.call.number), ordered + 1),
+                () => (latest, ordered) = (latest.max(op.call.at), ordered + 1),
             }
         }
     }
     match ops.iter().find(|op| op.reply.is_some() && !op.seen) {
         Some(op) => Err(format!("the call of line {} was answered and is in no order", op.call.number)),
-        None => {
-            let pairs = if head["tuples"] == true { "; its pairs are keys with values" } else { "" };
-            let refused = if head["refused_cas"] == true { "; a failed cas was refused" } else { "" };
-            let orders = parts.len();
-            Ok(format!(
-                "{ordered} calls in {orders} orders replay as a {spec}, initially {}{pairs}{refused}",
-                head["init"]
-            ))
-        }
+        None => Ok(format!("{ordered} calls in {} orders replay as a {question}", parts.len())),
     }
 }

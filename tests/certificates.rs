@@ -128,20 +128,244 @@ fn without_a_valid_verdict_there_is_no_certificate() {
         let (code, _, stderr) = run_in(args, directory.path());
         assert!(code == 254 && stderr.contains(expected), "{args:?}: {code} {stderr}");
     }
-    let (_, stdout, _) =
-        run_in(&["check", "h.jsonl", "--init", "any", "--certificate", "c"], directory.path());
-    assert!(
-        stdout.contains("no certificate c: it would have to name the first value: --init VALUE"),
-        "{stdout}"
-    );
     let multi =
         "{:process 0, :type :invoke,\n :f :write, :value 1}\n{:process 0, :type :ok, :f :write, :value 1}\n";
     fs::write(directory.path().join("m.edn"), multi).unwrap();
     let (code, stdout, _) = run_in(&["check", "m.edn", "--certificate", "c"], directory.path());
     assert_eq!(code, 0, "{stdout}");
-    assert!(stdout.contains("line 1 of the history is no single event of a jepsen-edn file"), "{stdout}");
+    assert!(stdout.contains("line 1 of the history is no single event (jepsen-edn)"), "{stdout}");
     assert!(stdout.contains("`schism convert` writes JSON lines"), "{stdout}");
     assert!(!directory.path().join("c").exists());
+}
+
+/// For each object: calls that have an order, what the verifier says of the object, and what it says of that order
+/// backwards.
+const OBJECTS: [(&str, &str, &str, &str); 19] = [
+    (
+        "register",
+        "p0 write x 1 |--|\np1 read x 1  |--|",
+        "a register, initially null",
+        "could not be answered so by a register",
+    ),
+    (
+        "cas-register",
+        "p0 write x 1 |--|\np1 cas x 1 2 |--|",
+        "a register, initially null",
+        "could not be answered so by a register",
+    ),
+    ("set", "p0 add s 1      |--|\np1 remove s 1 true |--|", "a set", "could not be answered so by a set"),
+    ("set", "p0 add s 1      |--|\np1 read s [1]   |--|", "a set", "could not be answered so by a set"),
+    (
+        "counter",
+        "p0 add c 2      |--|\np1 read c 2     |--|",
+        "a counter",
+        "could not be answered so by a counter",
+    ),
+    (
+        "list",
+        "p0 append l 1      |--|\np1 read l [1]     |--|",
+        "a list",
+        "could not be answered so by a list",
+    ),
+    (
+        "queue",
+        "p0 enqueue q 1    |--|\np1 dequeue q 1    |--|",
+        "a queue",
+        "could not be answered so by a queue",
+    ),
+    (
+        "stack",
+        "p0 push s 1      |--|\np1 pop s 1       |--|",
+        "a stack",
+        "could not be answered so by a stack",
+    ),
+    (
+        "priority-queue",
+        "p0 add q 1      |--|\np1 add q 2      |--|\np2 poll q 2     |--|\np3 poll q 1     |--|",
+        "a priority-queue",
+        "could not be answered so by a priority-queue",
+    ),
+    (
+        "lock",
+        "p0 acquire m |---|\np0 release m      |-----|\np1 acquire m   |---------|",
+        "a lock",
+        "could not be answered so by a lock",
+    ),
+    (
+        "multi-register:0",
+        "p0 txn - [r x 0] [w y 1] |---|\np1 txn - [r y 1] [w x 2]  |---|\np2 txn - [w z 1]           |---|",
+        "a multi-register, initially 0",
+        "could not be answered so by a multi-register",
+    ),
+    (
+        "max-register",
+        "p0 write x 5 |--|\np1 read x 5  |--|",
+        "a max-register",
+        "could not be answered so by a max-register",
+    ),
+    (
+        "reentrant-lock:2",
+        "p0 acquire m |--|\np0 acquire m     |--|\np0 release m         |--|",
+        "a reentrant-lock:2",
+        "could not be answered so by a reentrant-lock",
+    ),
+    (
+        "fenced-lock",
+        "p0 acquire m 3 |---|\np0 release m        |-----|\np1 acquire m 4   |---------|",
+        "a fenced-lock",
+        "could not be answered so by a fenced-lock",
+    ),
+    (
+        "semaphore:2",
+        "p0 acquire m |--|\np1 acquire m |--|\np2 release m |--|",
+        "a semaphore:2",
+        "could not be answered so by a semaphore",
+    ),
+    (
+        "versioned-kv",
+        "p0 put k a 3    |-------|\np1 cas k 3 b    |-------|\np2 delete k 3 false |---|",
+        "a versioned-kv",
+        "could not be answered so by a versioned-kv",
+    ),
+    (
+        "unique-ids",
+        "p0 generate - 1 |--|\np1 generate - 2   |--|\np1 generate - 3       |--|",
+        "a unique-ids",
+        "had ended before one",
+    ),
+    (
+        "kv",
+        "p0 write k a   |--|\np1 append k b  |--|\np2 read k ab   |--|",
+        "a kv",
+        "could not be answered so by a kv",
+    ),
+    (
+        "register",
+        "p0 read x nil |-----|\np1 write x 1    |--|",
+        "a register, initially null",
+        "could not be answered so by a register",
+    ),
+];
+
+#[test]
+fn every_object_has_certificates_and_spoilt_ones_are_rejected() {
+    let (_, listed, _) = run_in(&["list", "specs"], Path::new("."));
+    let names: Vec<&str> = listed.lines().filter_map(|l| l.split_whitespace().next()).collect();
+    assert!(names.len() > 16, "{listed}");
+    for name in names {
+        assert!(OBJECTS.iter().any(|o| o.0.split(':').next() == Some(name)), "{name} is not tried");
+    }
+    for (spec, notation, says, backwards) in OBJECTS {
+        let raw = jsonl(notation);
+        let directory = with_files(&[("h.jsonl", &raw), ("other.jsonl", &format!("{raw}\n"))]);
+        let verified = |text: &str, history: &str| {
+            fs::write(directory.path().join("c"), text).unwrap();
+            run_in(&["verify-certificate", "c", history], directory.path())
+        };
+        let (code, stdout, stderr) =
+            run_in(&["check", "h.jsonl", "--spec", spec, "--certificate", "c"], directory.path());
+        assert!(code == 0 && stdout.ends_with("  certificate c\n"), "{spec}: {stdout}{stderr}");
+        let good = fs::read_to_string(directory.path().join("c")).unwrap();
+        let (code, stdout, _) = verified(&good, "h.jsonl");
+        assert_eq!(code, 0, "{spec}: {stdout}");
+        let calls = notation.lines().count();
+        assert_eq!(stdout, format!("h.jsonl: verified: {calls} calls in 1 orders replay as {says}\n"));
+        // The last list of numbers is the order.
+        let (head, tail) = good.rsplit_once('[').unwrap();
+        let (order, tail) = tail.split_once(']').unwrap();
+        let lines: Vec<&str> = order.split(',').collect();
+        let with = |lines: Vec<&str>| format!("{head}[{}]{tail}", lines.join(","));
+        let cases = [
+            (with(lines.iter().rev().copied().collect()), "h.jsonl", backwards),
+            (with(lines[..calls - 1].to_vec()), "h.jsonl", "was answered and is in no order"),
+            (with([&lines[..], &lines[..1]].concat()), "h.jsonl", "is in the order twice"),
+            (good.clone(), "other.jsonl", "the history is another one: its sha256 is "),
+            (
+                good.replace("\"spec\":\"", "\"spec\":\"no-"),
+                "h.jsonl",
+                "its header names an object that is not known here: no-",
+            ),
+        ];
+        for (text, history, why) in cases {
+            let (code, stdout, _) = verified(&text, history);
+            assert!(code == 1 && stdout.starts_with("c: rejected: "), "{spec}: {why}: {stdout}");
+            assert!(stdout.contains(why), "{spec}: {why}: {stdout}");
+        }
+    }
+}
+
+/// Another parameter is another question, and the answer to it is no.
+#[test]
+fn the_parameter_of_an_object_is_in_its_certificate() {
+    let cases = [
+        ("semaphore:2", "\"parameter\":2", "\"parameter\":1", "semaphore"),
+        ("reentrant-lock:2", "\"parameter\":2", "\"parameter\":1", "reentrant-lock"),
+        ("multi-register:0", "\"init\":0", "\"init\":null", "multi-register"),
+    ];
+    for (spec, from, to, noun) in cases {
+        let (_, notation, ..) = OBJECTS.iter().find(|o| o.0 == spec).unwrap();
+        let directory = with_files(&[("h.jsonl", &jsonl(notation))]);
+        run_in(&["check", "h.jsonl", "--spec", spec, "--certificate", "c"], directory.path());
+        let good = fs::read_to_string(directory.path().join("c")).unwrap();
+        assert!(good.contains(from), "{good}");
+        fs::write(directory.path().join("c"), good.replace(from, to)).unwrap();
+        let (code, stdout, _) = run_in(&["verify-certificate", "c"], directory.path());
+        assert!(
+            code == 1 && stdout.contains(&format!("could not be answered so by a {noun} there")),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
+fn a_first_value_that_was_found_is_named() {
+    let cases = [
+        ("p0 read x 4 |--|\np1 cas x 4 5     |--|", "initially 4"),
+        ("p0 cas! x nil 1 |--|\np1 write x 2         |--|", "initially \"unmentioned 0\""),
+        ("p0 cas x 7 8 |--?\np1 read x 8       |--|\np2 cas! x 7 9         |--|", "initially 7"),
+        ("p0 cas x 7 8 |--?\np1 read x 7       |--|\np2 read x 8         |--|", "initially 7"),
+        ("p0 write x 1 |--|\np1 read x 1       |--|", "initially null"),
+        (
+            "p0 read x 4 |--|\np1 read y 5 |--|\np2 read z nil |--|",
+            "initially null, but 4 in key \"x\", 5 in key \"y\", null in key \"z\"",
+        ),
+    ];
+    for (notation, says) in cases {
+        let directory = with_files(&[("h.jsonl", &jsonl(notation))]);
+        let (code, stdout, stderr) =
+            run_in(&["check", "h.jsonl", "--init", "any", "--certificate", "c"], directory.path());
+        assert!(code == 0 && stdout.ends_with("  certificate c\n"), "{notation}: {stdout}{stderr}");
+        let (code, stdout, _) = run_in(&["verify-certificate", "c"], directory.path());
+        assert!(code == 0 && stdout.ends_with(&format!("as a register, {says}\n")), "{notation}: {stdout}");
+        // From another first value the calls that saw it have no order.
+        if says.starts_with("initially 4") {
+            let good = fs::read_to_string(directory.path().join("c")).unwrap();
+            fs::write(directory.path().join("c"), good.replace("\"init\":4", "\"init\":5")).unwrap();
+            let (code, stdout, _) = run_in(&["verify-certificate", "c"], directory.path());
+            assert!(code == 1 && stdout.contains("could not be answered so by a register"), "{stdout}");
+        }
+    }
+}
+
+/// What has several calls on a line, or a call on several, has none, and the message says what to do.
+#[test]
+fn whole_file_formats_are_sent_to_convert() {
+    let event = |kind: &str| format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"write\",\"value\":1}}");
+    let whole = format!("[{},{}]\n", event("invoke"), event("ok"));
+    let directory = with_files(&[("h.json", &whole)]);
+    let (code, stdout, _) = run_in(&["check", "h.json", "--certificate", "c"], directory.path());
+    assert_eq!(code, 0, "{stdout}");
+    let says = "no certificate c: line 1 of the history is no single event (elle-json); `schism convert` writes JSON lines";
+    assert!(stdout.contains(says), "{stdout}");
+    run_in(&["convert", "h.json", "h.jsonl"], directory.path());
+    let (_, stdout, _) = run_in(&["check", "h.jsonl", "--certificate", "c"], directory.path());
+    assert!(stdout.contains("  certificate c\n"), "{stdout}");
+    let text = "{:process 0, :type :invoke, :f :append, :key \"0\", :value \"x 0 0 y\"}\n{:process 0, :type :ok, :f :append, :key \"0\", :value \"x 0 0 y\"}\n\
+                {:process 0, :type :invoke, :f :get, :key \"0\", :value nil}\n{:process 0, :type :ok, :f :get, :key \"0\", :value \"x 0 0 y\"}\n";
+    fs::write(directory.path().join("p.txt"), text).unwrap();
+    run_in(&["check", "p.txt", "--certificate", "c"], directory.path());
+    let (code, stdout, _) = run_in(&["verify-certificate", "c"], directory.path());
+    assert!(code == 0 && stdout.contains("p.txt: verified: 2 calls in 1 orders replay as a kv"), "{stdout}");
 }
 
 #[test]

@@ -167,6 +167,30 @@ pub fn candidates(ops: &[Timed<Register>]) -> Vec<ValueId> {
     found
 }
 
+/// A first value from which this order of one register holds: nil if that will do, else one that no call mentions, else
+/// what its calls need. `None` where it holds from none.
+pub fn first_value(history: &History, order: &[OpId]) -> Option<Value> {
+    let take = |id: &OpId| {
+        let op = history.op(*id);
+        let (call, reply) = FromAny.take(&op, history).ok()??;
+        let res = if reply.is_some() { op.res() } else { OPEN };
+        Some(Timed::<Register> { call, reply, inv: op.inv(), res })
+    };
+    let ops: Vec<Timed<Register>> = order.iter().map(take).collect::<Option<_>>()?;
+    let holds = |init: &ValueId| {
+        let register = Register { init: *init };
+        let step = |state, op: &Timed<Register>| register.step(&state, &op.call, op.reply.as_ref());
+        ops.iter().try_fold(*init, step).is_some()
+    };
+    match candidates(&ops).into_iter().find(holds)? {
+        NOBODYS => {
+            let words = (0..).map(|n| Value::text(&format!("unmentioned {n}")));
+            words.into_iter().find(|word| history.values().find(word).is_none())
+        }
+        found => Some(history.value(found)),
+    }
+}
+
 fn plain(op: &Timed<FromAny>) -> Timed<Register> {
     Timed { call: op.call, reply: op.reply, inv: op.inv, res: op.res }
 }

@@ -122,7 +122,7 @@ impl Object {
             Object::PriorityQueue => &["add", "poll"],
             Object::Mutex => &["acquire", "release"],
             Object::Set => &["add", "remove", "contains", "has", "read"],
-            Object::MultiRegister(_) => &["txn"],
+            Object::MultiRegister(_) => &["txn", "read", "write"],
             Object::MaxRegister => &["read", "write"],
             Object::ReentrantLock(_) => &["acquire", "release"],
             Object::FencedLock => &["acquire", "release"],

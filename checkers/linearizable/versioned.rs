@@ -12,8 +12,8 @@
 //! `put` and `delete` are calls under a name of their own; a `put` whose reply equals its value counts as done. One
 //! entry a key. The revision of an entry is a whole number above 0 that grows with every put; between two puts of one
 //! key others may have used any number of them, so only growth is asked for. A put that does not say its revision
-//! leaves it unknown but larger than the one before, until a read shows it. An entry put again after a delete goes
-//! on from there; stores whose versions start over (ZooKeeper) are refused. Decided by search.
+//! leaves it unknown but larger than the one before, until a read shows it; a refusal rules one out. An entry put again
+//! after a delete goes on from there; stores whose versions start over (ZooKeeper) are refused. Decided by search.
 //! Not here, and answered with *unknown*: reads of several keys or of old revisions, leases, txns with more
 //! conditions or operations; and that revisions of *different* keys follow one clock.
 
@@ -30,7 +30,8 @@ pub struct VersionedKv;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Revision {
     Is(i64),
-    AtLeast(i64),
+    /// The least and the greatest that it may be.
+    Within(i64, i64),
 }
 
 /// An entry: a value, nil if there is none, and the revision of the last change.
@@ -69,19 +70,23 @@ impl Entry {
         let fits = match self.revision {
             _ if self.value.is_null() || revision <= 0 => self.value.is_null() && revision == 0,
             Revision::Is(r) => r == revision,
-            Revision::AtLeast(r) => revision >= r,
+            Revision::Within(least, most) => (least..=most).contains(&revision),
         };
         let revision = if self.value.is_null() { self.revision } else { Revision::Is(revision) };
         fits.then(|| Entry { value: self.value.clone(), revision })
     }
 
-    /// Could its revision be another than this?
-    fn may_differ(&self, revision: i64) -> bool {
+    /// What it may be if its revision is another than this: of a range, what is below and what is above.
+    fn other_than(&self, revision: i64) -> Vec<Entry> {
+        let with = |revision| Entry { value: self.value.clone(), revision };
         match self.revision {
-            _ if self.value.is_null() => revision != 0,
-            Revision::Is(r) => r != revision,
-            // What is only known to be large enough may be larger.
-            Revision::AtLeast(_) => true,
+            _ if self.at(revision).is_none() => vec![self.clone()],
+            Revision::Within(least, most) if !self.value.is_null() => {
+                let below = (least < revision).then(|| range(least, revision - 1));
+                let above = (revision < most).then(|| range(revision + 1, most));
+                below.into_iter().chain(above).map(with).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -91,11 +96,11 @@ impl Entry {
         if value.is_null() && told.is_none() {
             return Some(Entry { value: Value::Null, revision: self.revision });
         }
-        let (Revision::Is(last) | Revision::AtLeast(last)) = self.revision;
+        let (Revision::Is(last) | Revision::Within(last, _)) = self.revision;
         let revision = match told {
             Some(r) if r > last => Revision::Is(r),
             Some(_) => return None,
-            None => Revision::AtLeast(last.checked_add(1)?),
+            None => range(last.checked_add(1)?, i64::MAX),
         };
         Some(Entry { value: value.clone(), revision })
     }
@@ -116,15 +121,19 @@ impl Entry {
             (EntryCall::Put(v), _) if put => self.changed(v, told),
             (EntryCall::PutIf(r, v), _) if put => {
                 let done = self.at(*r).and_then(|e| e.changed(v, told));
-                let refused = same(reply.is_none() && self.may_differ(*r));
+                let refused = if reply.is_none() { self.other_than(*r) } else { Vec::new() };
                 return done.into_iter().chain(refused).collect();
             }
-            (EntryCall::PutIf(r, _), Some(EntryReply::Refused)) => same(self.may_differ(*r)),
+            (EntryCall::PutIf(r, _), Some(EntryReply::Refused)) => return self.other_than(*r),
             (EntryCall::PutIf(r, _), Some(EntryReply::RefusedFor(v, is))) if is != r => found(v, *is),
             _ => None,
         };
         next.into_iter().collect()
     }
+}
+
+fn range(least: i64, most: i64) -> Revision {
+    if least == most { Revision::Is(least) } else { Revision::Within(least, most) }
 }
 
 impl Spec for VersionedKv {
@@ -334,7 +343,8 @@ impl Bind for VersionedKv {
         let one = |e: &Entry| match (&e.value, e.revision) {
             (Value::Null, _) => "no entry".to_string(),
             (value, Revision::Is(r)) => format!("{value} at revision {r}"),
-            (value, Revision::AtLeast(r)) => format!("{value} at revision {r} or later"),
+            (value, Revision::Within(r, i64::MAX)) => format!("{value} at revision {r} or later"),
+            (value, Revision::Within(least, most)) => format!("{value} at a revision from {least} to {most}"),
         };
         state.iter().map(one).collect::<Vec<_>>().join(", or ")
     }

@@ -551,7 +551,7 @@ fn versioned() -> World<VersionedKv> {
         answer: |s, call, rng| {
             use checkers::linearizable::versioned::Revision;
             let entry = &s[0];
-            let (Revision::Is(last) | Revision::AtLeast(last)) = entry.revision;
+            let (Revision::Is(last) | Revision::Within(last, _)) = entry.revision;
             let is = if entry.value == Value::Null { 0 } else { last };
             Some(match call {
                 EntryCall::Read => EntryReply::Found(entry.value.clone(), is),

@@ -203,6 +203,8 @@ fn searched_objects_are_refuted_too() {
         ("versioned-kv", "p0 put k a 3 |-|\n p1 cas k 2 b      |-|"),
         ("versioned-kv", "p0 put k a 3 |-|\n p1 read k [a 4]      |-|"),
         ("versioned-kv", "p0 put k a 3 |-|\n p1 cas! k 3 b      |-|"),
+        // The revision that was not told is shown too late: the refusal had ruled it out.
+        ("versioned-kv", "p0 put k a |-|\n p1 cas! k 5 b      |-|\n p1 read k [a 5]         |-|"),
         ("kv", "p0 append k a |-|\n p0 append k a     |-|\n p1 read k a            |-|"),
     ];
     for (object, notation) in cases {

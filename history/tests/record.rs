@@ -318,3 +318,12 @@ fn a_completion_that_repeats_another_argument_is_remembered() {
     let h = read(&(line("invoke", 1) + &line("ok", 1) + &line("invoke", 2) + &line("ok", 3))).unwrap();
     assert_eq!((h.altered(), h.op(OpId(1)).call()), (&[OpId(1)][..], Call::Write(Value::Null, 2.into())));
 }
+
+#[test]
+fn the_notation_of_tests_holds_any_text_in_quotes() {
+    let history = text::parse("p0 append k \"a [b nil\" |--|\np1 read k \"\"            |--|").unwrap();
+    let calls: Vec<Call> = history.ops().map(|op| op.call()).collect();
+    assert_eq!(calls[0], Call::Append(Value::text("k"), Value::text("a [b nil")));
+    assert_eq!(history.op(OpId(1)).outcome(), Outcome::Ok(Reply::Read(Value::text(""))));
+    assert_eq!(text::value("[\"a b\" \"nil\"]"), Value::List(vec![Value::text("a b"), Value::text("nil")]));
+}

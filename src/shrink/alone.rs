@@ -7,7 +7,7 @@
 //! invalid. Not here: judging (the caller's), and writing it down.
 
 use checkers::Counterexample;
-use history::{History, Op, OpId, OutcomeKind, ReplyId, Value, ValueId};
+use history::{History, MicroOp, Op, OpId, OutcomeKind, ReplyId, Value, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The ops kept, and whether each counts only as possibly-happened.
@@ -52,16 +52,15 @@ pub fn alone(
 /// Adds the ops that may have made a value that one of these saw, as far as they began before the last of these ended.
 fn with_makers(history: &History, kept: &Kept) -> Kept {
     let ops = || kept.keys().map(|id| history.op(*id));
+    let seen: BTreeSet<(Value, Value)> = ops().flat_map(|op| saw(history, &op)).collect();
     let keys: BTreeSet<ValueId> = ops().map(|op| op.key()).collect();
-    let seen: BTreeSet<(ValueId, Value)> =
-        ops().flat_map(|op| saw(history, &op).into_iter().map(move |v| (op.key(), v))).collect();
+    // A transaction has its keys inside.
+    let tied = ops().any(|op| op.f() == "txn");
+    let near = |op: &Op<'_>| tied || op.f() == "txn" || keys.contains(&op.key());
     let end = end(history, kept);
     let mut all = kept.clone();
-    for op in history
-        .ops()
-        .filter(|op| keys.contains(&op.key()) && op.kind() != OutcomeKind::Fail && op.inv() < end)
-    {
-        if made(history, &op).is_some_and(|value| seen.contains(&(op.key(), value))) {
+    for op in history.ops().filter(|op| near(op) && op.kind() != OutcomeKind::Fail && op.inv() < end) {
+        if made(history, &op).iter().any(|made| seen.contains(made)) {
             all.entry(op.id).or_insert(op.res() > end);
         }
     }
@@ -71,10 +70,12 @@ fn with_makers(history: &History, kept: &Kept) -> Kept {
 /// Every op of the core's keys that began before that position; what was open there as possibly-happened.
 fn whole_key(history: &History, core: &Kept, end: u32) -> Kept {
     let keys: BTreeSet<ValueId> = core.keys().map(|id| history.op(*id).key()).collect();
+    // A transaction has its keys inside, and ties them together.
+    let tied = core.keys().any(|id| matches!(history.op(*id).f(), "txn" | "etcd-txn"));
     let mut all = core.clone();
     for op in history
         .ops()
-        .filter(|op| keys.contains(&op.key()) && op.kind() != OutcomeKind::Fail && op.inv() < end)
+        .filter(|op| (tied || keys.contains(&op.key())) && op.kind() != OutcomeKind::Fail && op.inv() < end)
     {
         all.entry(op.id).or_insert(op.res() > end);
     }
@@ -87,28 +88,42 @@ fn end(history: &History, kept: &Kept) -> u32 {
     ops.filter(Op::is_ok).map(|op| op.res()).max().unwrap_or(u32::MAX)
 }
 
-/// The value that an op puts where others can see it.
-fn made(history: &History, op: &Op<'_>) -> Option<Value> {
+/// The values that an op puts where others can see them, with their keys.
+fn made(history: &History, op: &Op<'_>) -> Vec<(Value, Value)> {
+    let at = |value: ValueId| vec![(history.value(op.key()), history.value(value))];
     match (op.f(), op.reply()) {
-        (_, ReplyId::Mismatch) => None,
-        ("write" | "add" | "append" | "enqueue", _) => Some(history.value(op.arg())),
-        ("cas", _) => op.cas().map(|(_, new)| history.value(new)),
-        _ => None,
+        (_, ReplyId::Mismatch) => Vec::new(),
+        ("write" | "add" | "append" | "enqueue" | "push" | "put", _) => at(op.arg()),
+        ("cas", _) => op.cas().map_or(Vec::new(), |(_, new)| at(new)),
+        ("txn", _) => steps(op, |step| match step {
+            MicroOp::Write(key, value) | MicroOp::Append(key, value) => Some((key, value)),
+            MicroOp::Read(..) => None,
+        }),
+        _ => Vec::new(),
     }
 }
 
-/// What an op saw, elements one by one. Nothing needs to have made nil.
-fn saw(history: &History, op: &Op<'_>) -> Vec<Value> {
+/// What an op saw, elements one by one, with their keys. Nothing needs to have made nil.
+fn saw(history: &History, op: &Op<'_>) -> Vec<(Value, Value)> {
+    let key = || history.value(op.key());
     let seen = match (op.f(), op.reply()) {
-        ("cas", ReplyId::Done) => op.cas().map(|(old, _)| history.value(old)),
-        (_, ReplyId::Read(value)) => Some(history.value(value)),
-        _ => None,
+        ("cas", ReplyId::Done) => op.cas().map(|(old, _)| (key(), history.value(old))).into_iter().collect(),
+        ("txn", _) if op.is_ok() => steps(op, |step| match step {
+            MicroOp::Read(key, value) => Some((key, value)),
+            _ => None,
+        }),
+        (_, ReplyId::Read(value)) => vec![(key(), history.value(value))],
+        _ => Vec::new(),
     };
-    match seen {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::List(items) | Value::Set(items)) => items,
-        Some(value) => vec![value],
-    }
+    let parts = seen.into_iter().flat_map(|(key, value)| match value {
+        Value::List(items) | Value::Set(items) => items.into_iter().map(|v| (key.clone(), v)).collect(),
+        value => vec![(key, value)],
+    });
+    parts.filter(|(_, value)| !value.is_null()).collect()
+}
+
+fn steps(op: &Op<'_>, of: impl Fn(MicroOp) -> Option<(Value, Value)>) -> Vec<(Value, Value)> {
+    op.micro_ops().unwrap_or_default().into_iter().filter_map(of).collect()
 }
 
 /// Weakens what is not of the core, in halves down to single ops, as long as the story stays the same.

@@ -1,5 +1,8 @@
 //! Certificates of random histories and of every object, and everything a verifier must refuse.
 
+pub mod drawn;
+mod objects;
+
 use super::verify;
 use crate::certificate::certificate;
 use crate::input::{self, Input};
@@ -278,7 +281,20 @@ fn other_formats_with_one_event_a_line() {
                INFO  jepsen.util - 1\t:invoke\t:write\t1\nINFO  jepsen.util - 3\t:invoke\t:cas\t[2 1]\n\
                INFO  jepsen.util - 3\t:fail\t:cas\t[2 1]\nINFO  jepsen.util - 1\t:info\t:write\t:timed-out\n";
     let txt = "0\t:invoke\t:write\t3\n0\t:ok\t:write\t3\n:nemesis\t:info\t:start\tnil\n1\t:invoke\t:read\tnil\n1\t:ok\t:read\t3\n";
-    let cases = [("h.edn", edn), ("t.edn", tuples), ("h.log", log), ("h.txt", txt)];
+    let elle = "[{\"index\":0,\"time\":1,\"type\":\"invoke\",\"process\":0,\"f\":\"write\",\"value\":[\"x\",1]},\n\
+                {\"index\":1,\"time\":2,\"type\":\"ok\",\"process\":0,\"f\":\"write\",\"value\":[\"x\",1]},\n\
+                {\"index\":2,\"time\":3,\"type\":\"invoke\",\"process\":0,\"f\":\"read\",\"value\":[\"x\",null]},\n\
+                {\"index\":3,\"time\":4,\"type\":\"ok\",\"process\":0,\"f\":\"read\",\"value\":[\"x\",1]}]\n";
+    let records = "; a comment\n#jepsen.history.Op{:index 0, :time 5, :type :invoke, :process 0, :f :write, :value 1}\n\
+                   #jepsen.history.Op{:index 1, :time 5, :type :ok, :process 0, :f :write, :value 1}\n";
+    let cases = [
+        ("h.edn", edn),
+        ("t.edn", tuples),
+        ("h.log", log),
+        ("h.txt", txt),
+        ("e.json", elle),
+        ("r.edn", records),
+    ];
     for (name, raw) in cases {
         let input = open(raw.as_bytes(), name);
         let good = certified(&input, Object::CasRegister).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -291,4 +307,114 @@ fn other_formats_with_one_event_a_line() {
     let why = certified(&input, Object::CasRegister).unwrap_err();
     assert!(why.contains("line 1") && why.contains("schism convert"), "{why}");
     clean(&input.path);
+}
+
+/// A read of the same moment as the end of a write may come before it, whatever their lines.
+#[test]
+fn equal_time_stamps_are_concurrent_in_files_of_others() {
+    let event = |process: u32, kind: &str, f: &str, value: &str, time: &str| {
+        format!("{{:process {process}, :type :{kind}, :f :{f}, :value {value}{time}}}\n")
+    };
+    let file = |at: [&str; 4]| {
+        let all = [
+            ("write", 0, "invoke", "1"),
+            ("write", 0, "ok", "1"),
+            ("read", 1, "invoke", "nil"),
+            ("read", 1, "ok", "nil"),
+        ];
+        all.iter()
+            .zip(at)
+            .map(|((f, process, kind, value), at)| event(*process, kind, f, value, at))
+            .collect::<String>()
+    };
+    let raw = file([", :time 1", ", :time 5", ", :time 5", ", :time 9"]);
+    let input = open(raw.as_bytes(), "h.edn");
+    let good = certified(&input, Object::Register).unwrap();
+    clean(&input.path);
+    let says = verify(&good, raw.as_bytes()).unwrap();
+    assert!(
+        says.ends_with("as a register, initially null; events of one time stamp are concurrent"),
+        "{says}"
+    );
+    let by_line = good.replace("\"order\":\"time\"", "\"order\":\"line\"");
+    let why = verify(&by_line, raw.as_bytes()).unwrap_err();
+    assert_eq!(why, "the call of line 1 had ended before one that stands before it began");
+    let other = file([", :time 1", ", :time 5", "", ", :time 9"]);
+    let hash = |bytes: &str| Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let why = verify(&good.replace(&hash(&raw), &hash(&other)), other.as_bytes()).unwrap_err();
+    assert_eq!(why, "line 3 of the history has no time stamp to order it by");
+}
+
+/// An operation a line, with both its times.
+#[test]
+fn operations_of_etcd_have_certificates() {
+    let line = |client: u32, input: &str, output: &str, at: [u64; 2]| {
+        let [call, back] = at;
+        format!(r#"{{"ClientId":{client},"Input":{input},"Call":{call},"Output":{output},"Return":{back}}}"#)
+            + "\n"
+    };
+    let put = |value: &str| {
+        format!(r#"{{"Type":"put-operation","Put":{{"Key":"k","Value":{{"Value":"{value}"}}}}}}"#)
+    };
+    let write = |value: &str| {
+        format!(
+            r#"{{"Type":"txn","Txn":{{"Conditions":null,"OperationsOnSuccess":[{}],"OperationsOnFailure":null}}}}"#,
+            put(value)
+        )
+    };
+    let txn = |revision: u32, value: &str| {
+        let condition = format!(r#"{{"Key":"k","ExpectedRevision":{revision}}}"#);
+        let change = put(value);
+        format!(
+            r#"{{"Type":"txn","Txn":{{"Conditions":[{condition}],"OperationsOnSuccess":[{change}],"OperationsOnFailure":[]}}}}"#
+        )
+    };
+    let range = r#"{"Type":"range","Range":{"Start":"k","End":"","Revision":0}}"#;
+    let is = |value: &str| {
+        format!(
+            r#"{{"Range":{{"KVs":[{{"Key":"k","Value":{{"Value":"{value}"}},"ModRevision":2}}],"Count":1}}}}"#
+        )
+    };
+    let done = |failure: bool, revision: u32| {
+        format!(r#"{{"Txn":{{"Failure":{failure},"Results":[{{}}]}},"Revision":{revision}}}"#)
+    };
+    let registers = [
+        line(1, &write("a"), &done(false, 2), [10, 30]),
+        line(2, range, &is("a"), [20, 40]),
+        line(2, &write("b"), r#"{"Error":"timeout"}"#, [50, i64::MAX as u64]),
+        line(1, range, &is("a"), [51, 60]),
+        line(1, range, &is("b"), [60, 70]),
+        line(3, &write("c"), r#"{"ClientError":"never sent"}"#, [60, 70]),
+    ]
+    .concat();
+    let entries = [
+        line(1, &txn(0, "a"), &done(false, 2), [10, 20]),
+        line(2, &txn(0, "b"), &done(true, 2), [30, 40]),
+        line(1, &txn(2, "b"), &done(false, 3), [50, 60]),
+        line(1, range, &is("b"), [70, 80]),
+    ]
+    .concat();
+    for (object, raw, calls) in [(Object::Register, &registers, 5), (Object::VersionedKv, &entries, 4)] {
+        let input = open(raw.as_bytes(), "h.json");
+        let good = certified(&input, object).unwrap_or_else(|e| panic!("{e}"));
+        clean(&input.path);
+        let says = verify(&good, raw.as_bytes()).unwrap();
+        assert!(says.starts_with(&format!("{calls} calls in 1 orders")), "{says}");
+        let order = good.rsplit_once("\"order\":[").unwrap().1.split(']').next().unwrap();
+        let mut lines: Vec<&str> = order.split(',').collect();
+        lines.reverse();
+        let why = verify(&good.replace(order, &lines.join(",")), raw.as_bytes()).unwrap_err();
+        assert!(why.contains("had ended before one") || why.contains("could not be answered so"), "{why}");
+    }
+}
+
+/// A number that is rounded when it is read may be taken for another.
+#[test]
+fn numbers_that_are_not_exact_have_no_certificate() {
+    let raw = jsonl("p0 write x 1 |--|").iter().map(|b| *b as char).collect::<String>();
+    let raw = raw.replace("\"value\":1", "\"value\":123456789012345678901234567890");
+    let input = open(raw.as_bytes(), "h.jsonl");
+    let why = certified(&input, Object::Register).unwrap_err();
+    clean(&input.path);
+    assert!(why.contains("has a number that cannot be compared exactly"), "{why}");
 }
