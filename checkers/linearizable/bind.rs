@@ -70,6 +70,18 @@ pub(super) fn done_or<R>(op: &Op<'_>, reply: R) -> Option<R> {
     op.is_ok().then_some(reply)
 }
 
+/// What a call about an element says: whether it was inside before. `None` if it says nothing.
+pub(super) fn was(op: &Op<'_>, history: &History) -> Result<Option<bool>, String> {
+    match op.reply() {
+        ReplyId::Read(v) => match history.value(v) {
+            Value::Bool(was) => Ok(Some(was)),
+            Value::Int(was @ 0..=1) => Ok(Some(was == 1)),
+            other => Err(format!("op #{}: {other} is neither true nor false", op.id.0)),
+        },
+        _ => Ok(None),
+    }
+}
+
 pub(super) fn show_all(ids: &[ValueId], history: &History) -> String {
     let shown: Vec<String> = ids.iter().take(12).map(|v| history.value(*v).to_string()).collect();
     let more = if ids.len() > 12 { format!(" … {} in all", ids.len()) } else { String::new() };
@@ -278,9 +290,13 @@ impl Bind for WholeSet {
         if op.kind() == OutcomeKind::Fail {
             return Ok(None);
         }
+        let said = || -> Result<Option<SetReply>, String> {
+            Ok(was(op, history)?.map_or_else(|| done_or(op, SetReply::Done), |was| Some(SetReply::Was(was))))
+        };
         Ok(Some(match op.f() {
-            "add" => (SetCall::Add(op.arg()), done_or(op, SetReply::Done)),
-            "remove" => (SetCall::Remove(op.arg()), done_or(op, SetReply::Done)),
+            "add" => (SetCall::Add(op.arg()), said()?),
+            "remove" => (SetCall::Remove(op.arg()), said()?),
+            "contains" | "has" => (SetCall::Has(op.arg()), said()?),
             "read" => {
                 let mut seen = elements(op, history)?;
                 if let Some(seen) = &mut seen {
@@ -309,6 +325,9 @@ impl Bind for WholeSet {
         match &op.reply {
             Some(SetReply::Members(seen)) => {
                 format!("needs {}, set is {}", show_all(seen, history), show_all(state, history))
+            }
+            Some(SetReply::Was(was)) => {
+                format!("needs it {}, set is {}", if *was { "inside" } else { "outside" }, show_all(state, history))
             }
             _ => "does not fit".into(),
         }

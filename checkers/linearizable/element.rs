@@ -14,14 +14,14 @@
 //! The contradiction is looked for in the last few completions first, from either state: what came before is
 //! forgotten but for the calls still open, and for one add that may or may not have happened.
 
-use super::bind::{Bind, Taken, unknown};
+use super::bind::{Bind, Taken, done_or, unknown, was};
 use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::objects::{Element, ElementCall, ElementReply};
 use super::preprocess;
 use super::spec::{OPEN, Spec, Timed};
 use super::story::capital;
-use history::{Call, History, Op, OutcomeKind, ReplyId, Value, ValueId};
+use history::{Call, History, Op, OutcomeKind, Value, ValueId};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -250,16 +250,7 @@ impl Bind for Element {
             "contains" | "has" => ElementCall::Has,
             _ => return unknown(op, Self::NOUN),
         };
-        let said = |v: ValueId| match history.value(v) {
-            Value::Bool(was) => Ok(ElementReply::Was(was)),
-            Value::Int(was @ 0..=1) => Ok(ElementReply::Was(was == 1)),
-            other => Err(format!("op #{}: {other} is neither true nor false", op.id.0)),
-        };
-        let reply = match op.reply() {
-            ReplyId::Read(v) => Some(said(v)?),
-            ReplyId::Done => Some(ElementReply::Done),
-            _ => None,
-        };
+        let reply = was(op, history)?.map_or_else(|| done_or(op, ElementReply::Done), |was| Some(ElementReply::Was(was)));
         Ok(Some((call, reply)))
     }
 

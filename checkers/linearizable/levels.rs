@@ -2,7 +2,7 @@
 //!
 //! Reads of such an object form a chain; each read's place in it is its *level*, each element belongs just below the
 //! first read that has it. Linearizable iff along the levels nothing completed before something lower was invoked.
-//! Not here: elements added twice and removals, which need the search.
+//! Not here: elements added twice, removals and answers about single elements, which need the search.
 
 use super::engine::{Decision, Refuted};
 use super::hash::Map;
@@ -16,7 +16,8 @@ pub trait Leveled: Spec {
     fn added(call: &Self::Call) -> Option<ValueId>;
     /// The elements read, in their order.
     fn seen(reply: &Self::Reply) -> Option<&[ValueId]>;
-    fn has_removals(ops: &[Timed<Self>]) -> bool;
+    /// Removals, or answers about single elements.
+    fn is_more(ops: &[Timed<Self>]) -> bool;
     /// Could `long` have grown out of `short`?
     fn grown(short: &[ValueId], long: &[ValueId]) -> bool;
     fn reading(elements: Vec<ValueId>) -> Self::Reply;
@@ -39,7 +40,7 @@ impl Leveled for List {
         }
     }
 
-    fn has_removals(_: &[Timed<Self>]) -> bool {
+    fn is_more(_: &[Timed<Self>]) -> bool {
         false
     }
 
@@ -65,12 +66,15 @@ impl Leveled for WholeSet {
     fn seen(reply: &SetReply) -> Option<&[ValueId]> {
         match reply {
             SetReply::Members(seen) => Some(seen),
-            SetReply::Done => None,
+            SetReply::Done | SetReply::Was(_) => None,
         }
     }
 
-    fn has_removals(ops: &[Timed<Self>]) -> bool {
-        ops.iter().any(|o| matches!(o.call, SetCall::Remove(_)))
+    fn is_more(ops: &[Timed<Self>]) -> bool {
+        let more = |o: &Timed<Self>| {
+            matches!(o.call, SetCall::Remove(_) | SetCall::Has(_)) || matches!(o.reply, Some(SetReply::Was(_)))
+        };
+        ops.iter().any(more)
     }
 
     fn grown(short: &[ValueId], long: &[ValueId]) -> bool {
@@ -85,9 +89,9 @@ impl Leveled for WholeSet {
     const ORDERED: bool = false;
 }
 
-/// `None` where an element was added twice or removals exist. O(total size of the reads + n log n).
+/// `None` where an element was added twice, and where there are removals or answers about single elements. O(total size of the reads + n log n).
 pub fn decide<S: Leveled>(ops: &[Timed<S>]) -> Option<Decision<S>> {
-    if S::has_removals(ops) {
+    if S::is_more(ops) {
         return None;
     }
     let mut adder: Map<ValueId, usize> = Map::default();

@@ -188,12 +188,15 @@ pub struct WholeSet;
 pub enum SetCall {
     Add(ValueId),
     Remove(ValueId),
+    Has(ValueId),
     Read,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SetReply {
     Done,
+    /// The element was inside before the call.
+    Was(bool),
     Members(Vec<ValueId>),
 }
 
@@ -211,30 +214,36 @@ impl Spec for WholeSet {
     }
 
     fn step(&self, s: &Vec<ValueId>, call: &SetCall, reply: Option<&SetReply>) -> Option<Vec<ValueId>> {
-        let fits = match (call, reply) {
-            (_, None) | (SetCall::Add(_) | SetCall::Remove(_), Some(SetReply::Done)) => true,
-            (SetCall::Read, Some(SetReply::Members(seen))) => seen == s,
-            _ => false,
-        };
         let mut next = s.clone();
-        match (
-            call,
-            s.binary_search(match call {
-                SetCall::Add(e) | SetCall::Remove(e) => e,
-                SetCall::Read => return fits.then_some(next),
-            }),
-        ) {
-            (SetCall::Add(e), Err(at)) => next.insert(at, *e),
-            (SetCall::Remove(_), Ok(at)) => {
-                next.remove(at);
-            }
-            _ => {}
-        }
+        let was = match call {
+            SetCall::Read => return reply.is_none_or(|r| matches!(r, SetReply::Members(m) if m == s)).then_some(next),
+            SetCall::Has(e) => s.binary_search(e).is_ok(),
+            SetCall::Add(e) => match s.binary_search(e) {
+                Ok(_) => true,
+                Err(at) => {
+                    next.insert(at, *e);
+                    false
+                }
+            },
+            SetCall::Remove(e) => match s.binary_search(e) {
+                Ok(at) => {
+                    next.remove(at);
+                    true
+                }
+                Err(_) => false,
+            },
+        };
+        let fits = match reply {
+            None => true,
+            Some(SetReply::Done) => !matches!(call, SetCall::Has(_)),
+            Some(SetReply::Was(said)) => *said == was,
+            Some(SetReply::Members(_)) => false,
+        };
         fits.then_some(next)
     }
 
     fn pure(&self, call: &SetCall) -> bool {
-        *call == SetCall::Read
+        matches!(call, SetCall::Read | SetCall::Has(_))
     }
 }
 

@@ -179,6 +179,16 @@ fn collections(most: usize) {
         (SetCall::Read, Some(SetReply::Members(vec![v(1), v(2)]))),
     ];
     (1..=most).for_each(|n| assert!(count(&WholeSet, n, &types, |_, _| {}).0 > 1));
+    let types = [
+        (SetCall::Add(v(1)), Some(SetReply::Was(false))),
+        (SetCall::Add(v(1)), Some(SetReply::Was(true))),
+        (SetCall::Add(v(2)), None),
+        (SetCall::Remove(v(1)), Some(SetReply::Was(true))),
+        (SetCall::Has(v(2)), Some(SetReply::Was(true))),
+        (SetCall::Has(v(1)), Some(SetReply::Was(false))),
+        (SetCall::Read, Some(SetReply::Members(vec![v(1)]))),
+    ];
+    (1..=most).for_each(|n| assert!(count(&WholeSet, n, &types, |_, _| {}).0 > 1));
 }
 
 #[test]
