@@ -40,6 +40,7 @@ pub mod reference;
 pub mod register;
 pub mod replay;
 pub mod screen;
+pub mod segments;
 pub mod semaphore;
 pub mod shrink;
 pub mod spec;

@@ -327,7 +327,11 @@ impl Bind for WholeSet {
                 format!("needs {}, set is {}", show_all(seen, history), show_all(state, history))
             }
             Some(SetReply::Was(was)) => {
-                format!("needs it {}, set is {}", if *was { "inside" } else { "outside" }, show_all(state, history))
+                format!(
+                    "needs it {}, set is {}",
+                    if *was { "inside" } else { "outside" },
+                    show_all(state, history)
+                )
             }
             _ => "does not fit".into(),
         }

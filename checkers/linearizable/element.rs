@@ -250,7 +250,8 @@ impl Bind for Element {
             "contains" | "has" => ElementCall::Has,
             _ => return unknown(op, Self::NOUN),
         };
-        let reply = was(op, history)?.map_or_else(|| done_or(op, ElementReply::Done), |was| Some(ElementReply::Was(was)));
+        let reply = was(op, history)?
+            .map_or_else(|| done_or(op, ElementReply::Done), |was| Some(ElementReply::Was(was)));
         Ok(Some((call, reply)))
     }
 

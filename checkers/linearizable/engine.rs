@@ -1,4 +1,5 @@
-//! Decides one partition: the closed form where there is one, else the search; then checks its own answer.
+//! Decides one partition: the closed form where there is one, else the search, in parts where it can be cut; then
+//! checks its own answer.
 //!
 //! The order of engines is fixed and each is sequential, so an answer is a function of the input alone.
 
@@ -6,9 +7,11 @@ use super::dfs::{self, Limits};
 use super::frontier::Relaxed;
 use super::preprocess;
 use super::replay::replay;
+use super::segments::{self, Segment};
 use super::spec::{Pos, Spec, Timed};
 use super::{frontier, oracle, reference};
 use crate::verdict::Why;
+use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a closed form answers: an order, or a contradiction.
@@ -40,6 +43,12 @@ pub trait Decide: Spec + Sized {
     /// What [`preprocess::needed`] keeps, where the object knows a way that does not compare classes pairwise.
     fn needed(&self, ops: &[Timed<Self>]) -> Vec<usize> {
         preprocess::needed(self, ops)
+    }
+
+    /// The object as an op with this reply leaves it, if that is the same whatever it was before.
+    fn after(&self, call: &Self::Call, reply: &Self::Reply) -> Option<Self> {
+        let _ = (call, reply);
+        None
     }
 
     /// A contradiction that a cheap sweep can see. `None` proves nothing. Asked before the search, which needs long
@@ -89,7 +98,98 @@ pub fn decide<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided
     if let Some(refuted) = spec.screen(ops) {
         return contradicted(spec, ops, refuted, "sweep");
     }
-    portfolio(spec, ops, limits)
+    in_parts(spec, ops, limits, (ops.len() / 64).max(LEAST))
+}
+
+/// A part of a key that is judged by itself has at least so many ops: fewer are judged in less time than it takes to
+/// set the engines up.
+const LEAST: usize = 2_000;
+
+/// Parts of one key judged at once; a number that hangs on the machine would let memory decide verdicts.
+const AT_ONCE: usize = 8;
+
+/// The search, in parts of at least `least` ops where the key can be cut.
+pub fn in_parts<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits, least: usize) -> Decided<S> {
+    let parts = match ops.len() < 2 * least {
+        true => Vec::new(),
+        false => segments::cut(spec, ops, least),
+    };
+    if parts.len() < 2 {
+        return portfolio(spec, ops, limits);
+    }
+    let judge = |part: &Segment<S>, limits: &Limits| {
+        let own: Vec<Timed<S>> = part.ops.iter().map(|i| ops[*i as usize].clone()).collect();
+        let decided = portfolio(part.from.as_ref().unwrap_or(spec), &own, limits);
+        let answer = match decided.answer {
+            Answer::Yes(order) => Ok(order.into_iter().map(|i| part.ops[i] as usize).collect()),
+            Answer::No(_) => Err(None),
+            Answer::Unknown(why) => Err(Some(why)),
+        };
+        Judged {
+            answer,
+            by: decided.by,
+            steps: decided.steps,
+            bytes: decided.bytes,
+            settled: decided.settled,
+        }
+    };
+    let bytes = limits.bytes / AT_ONCE as u64;
+    let share = |part: &Segment<S>| {
+        let steps = (limits.steps as u128 * part.ops.len() as u128 / ops.len() as u128) as u64;
+        Limits { steps, bytes, ..*limits }
+    };
+    let mut judged: Vec<Judged> = Vec::with_capacity(parts.len());
+    for some in parts.chunks(AT_ONCE) {
+        judged.par_extend(some.par_iter().map(|part| judge(part, &share(part))));
+        if judged.iter().any(|j| j.answer == Err(None)) {
+            break;
+        }
+    }
+    // What the others left over goes to those that needed more than their share.
+    let open = |j: &Judged| matches!(j.answer, Err(Some(Why::Steps | Why::Bytes)));
+    if !judged.iter().any(|j| j.answer == Err(None)) {
+        for i in 0..judged.len() {
+            let spent: u64 = judged.iter().map(|j| j.steps).sum();
+            let waiting = judged[i..].iter().filter(|j| open(j)).count() as u64;
+            if open(&judged[i]) {
+                let steps = limits.steps.saturating_sub(spent) / waiting;
+                let before = judged[i].steps;
+                judged[i] = judge(&parts[i], &Limits { steps, ..*limits });
+                judged[i].steps += before;
+            }
+        }
+    }
+    whole(spec, ops, judged)
+}
+
+/// What became of a part: its order; else why not, or `None` if it has none.
+struct Judged {
+    answer: Result<Vec<usize>, Option<Why>>,
+    by: &'static str,
+    steps: u64,
+    bytes: u64,
+    settled: Pos,
+}
+
+/// The answer for all parts: there is an order if each has one; none if one has none.
+fn whole<S: Spec>(spec: &S, ops: &[Timed<S>], judged: Vec<Judged>) -> Decided<S> {
+    let steps = judged.iter().map(|j| j.steps).sum();
+    let at_once = |some: &[Judged]| some.iter().map(|j| j.bytes).sum();
+    let bytes = judged.chunks(AT_ONCE).map(at_once).max().unwrap_or(0);
+    let decisive =
+        judged.iter().find(|j| j.answer == Err(None)).or_else(|| judged.iter().find(|j| j.answer.is_err()));
+    let (answer, by, settled) = match decisive {
+        Some(Judged { answer: Err(why), by, settled, .. }) => {
+            (why.map_or(Answer::No(None), Answer::Unknown), *by, *settled)
+        }
+        _ => {
+            let by = if judged.iter().all(|j| j.by == judged[0].by) { judged[0].by } else { "search" };
+            let settled = judged.last().map_or(0, |j| j.settled);
+            let order = judged.into_iter().flat_map(|j| j.answer.unwrap_or_default()).collect();
+            (replayed(spec, ops, order), by, settled)
+        }
+    };
+    Decided { answer, by, steps, bytes, settled }
 }
 
 /// The searches in rounds of growing budget. In each: depth first, which accepts most of what is acceptable; beside

@@ -72,7 +72,8 @@ impl Leveled for WholeSet {
 
     fn is_more(ops: &[Timed<Self>]) -> bool {
         let more = |o: &Timed<Self>| {
-            matches!(o.call, SetCall::Remove(_) | SetCall::Has(_)) || matches!(o.reply, Some(SetReply::Was(_)))
+            matches!(o.call, SetCall::Remove(_) | SetCall::Has(_))
+                || matches!(o.reply, Some(SetReply::Was(_)))
         };
         ops.iter().any(more)
     }

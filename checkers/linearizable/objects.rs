@@ -216,7 +216,9 @@ impl Spec for WholeSet {
     fn step(&self, s: &Vec<ValueId>, call: &SetCall, reply: Option<&SetReply>) -> Option<Vec<ValueId>> {
         let mut next = s.clone();
         let was = match call {
-            SetCall::Read => return reply.is_none_or(|r| matches!(r, SetReply::Members(m) if m == s)).then_some(next),
+            SetCall::Read => {
+                return reply.is_none_or(|r| matches!(r, SetReply::Members(m) if m == s)).then_some(next);
+            }
             SetCall::Has(e) => s.binary_search(e).is_ok(),
             SetCall::Add(e) => match s.binary_search(e) {
                 Ok(_) => true,

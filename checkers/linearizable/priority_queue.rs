@@ -208,22 +208,40 @@ fn outranked(ranks: &[Item32], stays: &Stays, late: usize) -> Vec<usize> {
 /// At one instant: polls, the largest first, each behind its own add if that is not before; empty replies; adds. An
 /// element is added as late as can be.
 fn witness(ranks: &[Item32], stays: &Stays, empties: &[u32], times: &[u32]) -> Vec<usize> {
-    let key = |at: u32, phase: u64, then: u32| (at as u64) << 34 | phase << 32 | then as u64;
-    let mut placed: Vec<(u64, u32)> = Vec::with_capacity(2 * stays.all.len() + empties.len());
+    let phase = |phase: u64, then: u32| phase << 32 | then as u64;
+    // Instant, what comes first in it, op.
+    let mut placed: Vec<(u32, u64, u32)> = Vec::with_capacity(2 * stays.all.len() + empties.len());
     for (Nothing { op, .. }, at) in stays.nothings.iter().zip(empties) {
-        placed.push((key(*at, 1, 0), *op));
+        placed.push((*at, phase(1, 0), *op));
     }
     for (k, s) in stays.all.iter().enumerate() {
         let poll = times[k];
-        // Both or only the add; a stable sort keeps the add first where the keys are equal.
-        let add = if poll <= s.er { key(poll, 0, !ranks[k]) } else { key(s.er, 2, 0) };
-        placed.push((add, s.put));
+        // Both or only the add; stably, so the add stays first where the keys are equal.
+        let (at, first) = if poll <= s.er { (poll, phase(0, !ranks[k])) } else { (s.er, phase(2, 0)) };
+        placed.push((at, first, s.put));
         if s.take != NONE {
-            placed.push((key(poll, 0, !ranks[k]), s.take));
+            placed.push((poll, phase(0, !ranks[k]), s.take));
         }
     }
-    placed.sort_by_key(|p| p.0);
-    placed.into_iter().map(|p| p.1 as usize).collect()
+    // By instant in linear time; few share one.
+    let mut from = vec![0u32; stays.end as usize + 2];
+    placed.iter().for_each(|p| from[p.0 as usize + 1] += 1);
+    for i in 1..from.len() {
+        from[i] += from[i - 1];
+    }
+    let mut sorted = vec![(0, 0); placed.len()];
+    for (at, first, op) in placed {
+        let slot = &mut from[at as usize];
+        sorted[*slot as usize] = (first, op);
+        *slot += 1;
+    }
+    // Each slot has moved on to where the next instant begins.
+    let mut begin = 0;
+    for end in from {
+        sorted[begin as usize..end as usize].sort_by_key(|p| p.0);
+        begin = end;
+    }
+    sorted.into_iter().map(|p| p.1 as usize).collect()
 }
 
 impl Inverted for PriorityQueue {

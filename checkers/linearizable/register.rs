@@ -28,6 +28,13 @@ impl Decide for Register {
     fn screen(&self, ops: &[Timed<Register>]) -> Option<Refuted<Register>> {
         super::screen::stale(self, ops).map(|core| Refuted { core, reduced: None })
     }
+
+    fn after(&self, call: &Call, reply: &Reply) -> Option<Register> {
+        match (call, reply) {
+            (Call::Write(init) | Call::Cas(_, init), Reply::Done) => Some(Register { init: *init }),
+            _ => None,
+        }
+    }
 }
 
 /// An order of indices, or the ops that contradict each other (every producer of their values is among them).

@@ -4,11 +4,12 @@ mod common;
 
 use checkers::linearizable::bind::Bind;
 use checkers::linearizable::dfs::{self, Limits};
-use checkers::linearizable::engine::{Answer, decide_needed};
+use checkers::linearizable::engine::{self, Answer, decide_needed};
+use checkers::linearizable::families::Family;
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::preprocess::needed;
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
-use checkers::linearizable::{frontier, lazy, oracle, reference, register, replay, screen, weaker};
+use checkers::linearizable::{frontier, lazy, oracle, reference, register, replay, screen, segments, weaker};
 use common::{Mix, register_run, v};
 use history::rng::Rng;
 
@@ -324,4 +325,39 @@ fn the_answer_is_the_same_at_any_number_of_threads() {
     assert!(at(1).contains("\"invalid_keys\":3"), "{}", at(1));
     assert_eq!(at(1), at(2));
     assert_eq!(at(1), at(8));
+}
+
+/// Two clients leave many moments at which nothing is under way: what is judged in parts is judged alike.
+#[test]
+fn parts_agree_with_the_whole() {
+    let (mut cuts, mut noes) = (0, 0);
+    for name in ["register:5:c2:n200", "cas:5:c2:n200", "cas:5:c2:m4:n200", "cas:2:c3:n100"] {
+        for seed in 0..60 {
+            let Some(mut ops) = Family::parse(name).unwrap().ops(seed) else { continue };
+            // A reply of another op, so that what a part may begin with matters.
+            if seed % 3 > 0 {
+                let mut rng = Rng::new(seed, "parts");
+                let (a, b) = (rng.below(ops.len() as u64) as usize, rng.below(ops.len() as u64) as usize);
+                if let (RegisterCall::Read, RegisterCall::Read, Some(reply)) =
+                    (ops[a].call, ops[b].call, ops[b].reply)
+                    && ops[a].is_ok()
+                {
+                    ops[a].reply = Some(reply);
+                }
+            }
+            let whole = dfs::search(&SPEC, &ops, &Limits::default());
+            let parts = engine::in_parts(&SPEC, &ops, &Limits::default(), 3);
+            assert_eq!(whole.is_yes(), matches!(parts.answer, Answer::Yes(_)), "{name} {seed}");
+            assert_eq!(whole.is_yes(), !parts.is_no(), "{name} {seed}");
+            // With a budget for less than the whole no answer is another one.
+            let few = engine::in_parts(&SPEC, &ops, &Limits { steps: 100, ..Limits::default() }, 3);
+            assert!(
+                matches!(few.answer, Answer::Unknown(_)) || few.is_no() != whole.is_yes(),
+                "{name} {seed}"
+            );
+            cuts += segments::cut(&SPEC, &ops, 3).len() - 1;
+            noes += !whole.is_yes() as u32;
+        }
+    }
+    assert!(cuts > 1_000 && noes > 10, "{cuts} cuts, {noes} invalid");
 }

@@ -11,9 +11,20 @@ use history::rng::Rng;
 /// Every history of `n` ops: each op of any type, invocations in label order, each completion after its own
 /// invocation. An info op (`None`) takes part in the interleaving and its completion is then ignored.
 pub fn worlds<S: Spec>(n: usize, types: &[(S::Call, Option<S::Reply>)], mut each: impl FnMut(&[Timed<S>])) {
+    (0..types.len()).for_each(|last| worlds_ending(n, types, last, &mut each));
+}
+
+/// Those of them whose last op by label is of the type `last`: a share of the work.
+pub fn worlds_ending<S: Spec>(
+    n: usize,
+    types: &[(S::Call, Option<S::Reply>)],
+    last: usize,
+    each: &mut impl FnMut(&[Timed<S>]),
+) {
     let mut spans = Vec::new();
     interleave(n, 0, &mut vec![None; n], &mut Vec::new(), &mut spans);
     let mut pick = vec![0; n];
+    pick[n - 1] = last;
     loop {
         for span in &spans {
             let ops: Vec<Timed<S>> = (0..n)
@@ -25,7 +36,7 @@ pub fn worlds<S: Spec>(n: usize, types: &[(S::Call, Option<S::Reply>)], mut each
                 .collect();
             each(&ops);
         }
-        let Some(at) = (0..n).find(|i| pick[*i] + 1 < types.len()) else { return };
+        let Some(at) = (0..n - 1).find(|i| pick[*i] + 1 < types.len()) else { return };
         pick[at] += 1;
         pick[..at].fill(0);
     }
