@@ -820,3 +820,36 @@ fn taking_calls_are_read_from_every_format() {
         assert!(judge(object, &history).worst().unwrap().is_valid(), "{text}");
     }
 }
+
+/// Of several contradictions the one that was complete first.
+fn earliest<S: Kind>() {
+    let take = |n, inv| ok::<S>(S::REMOVE, S::taken(n), inv, inv + 1);
+    let mut ops = vec![take(8, 10), take(7, 0), take(9, 20), take(6, 30)];
+    assert_eq!(no(&ops), [1]);
+    // Put in after it was taken; put in once and taken twice.
+    ops = vec![
+        take(7, 10),
+        ok(S::add(7), S::DONE, 12, 13),
+        ok(S::add(5), S::DONE, 0, 1),
+        take(5, 2),
+        take(5, 4),
+    ];
+    assert_eq!(no(&ops), [2, 3, 4]);
+    ops[4] = take(5, 14);
+    assert_eq!(no(&ops), [1, 0]);
+    // Where an element was put in twice nothing else is looked at.
+    let twice = |i: u32| ok::<S>(S::add(1), S::DONE, 40 + i, 41 + i);
+    ops = vec![take(8, 10), take(7, 0), take(9, 20), twice(0), twice(2)];
+    assert_eq!(collections::overdrawn(&ops).unwrap().core, [1]);
+    ops = vec![take(9, 4), take(7, 2), twice(0), twice(2)];
+    assert_eq!(collections::overdrawn(&ops).unwrap().core, [1]);
+    ops = vec![take(9, 2), take(7, 4), twice(0), twice(2)];
+    assert_eq!(collections::overdrawn(&ops).unwrap().core, [0]);
+}
+
+#[test]
+fn of_several_contradictions_the_earliest() {
+    earliest::<Queue>();
+    earliest::<Stack>();
+    earliest::<PriorityQueue>();
+}

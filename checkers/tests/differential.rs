@@ -103,6 +103,61 @@ fn agree(seed: u64, rounds: u32) {
     assert!(beamed > (rounds - invalid) / 10 * 9, "the beam found {beamed}");
 }
 
+/// What shares a position is concurrent: coarse clocks make such runs. Of recorded histories no two positions are
+/// equal; the decider and the sweep hold without that, the
+/// searches need it.
+#[test]
+fn at_one_position_deciders_agree_with_brute_force() {
+    let mut rng = Rng::new(8, "coarse");
+    let (mut valid, mut decided, mut swept) = (0, 0, 0);
+    for _ in 0..6_000 {
+        let mut ops = small(&mut rng);
+        for op in &mut ops {
+            op.inv /= 2;
+            op.res = if op.is_ok() { op.res / 2 } else { OPEN };
+        }
+        let truth = truth(&ops);
+        valid += truth as u32;
+        let ops: Ops = needed(&SPEC, &ops).into_iter().map(|i| ops[i].clone()).collect();
+        let contradicts = |core: Vec<usize>| {
+            let core: Ops = core.iter().map(|i| ops[*i].clone()).collect();
+            assert_eq!(oracle::linearizable(&SPEC, &core), Some(false), "core of {ops:?}");
+        };
+        match register::decide(&SPEC, &ops) {
+            Some(Ok(order)) => assert_eq!(replay::replay(&SPEC, &ops, &order), Ok(()), "{ops:?}"),
+            Some(Err(core)) => contradicts(core),
+            None => decided -= 1,
+        }
+        decided += 1;
+        if let Some(core) = screen::stale(&SPEC, &ops) {
+            swept += 1;
+            contradicts(core);
+        }
+    }
+    assert!(valid > 1_000 && valid < 5_800, "{valid} valid");
+    assert!(decided > 600 && swept > 100, "{decided} decided, {swept} swept");
+}
+
+/// One that no op mentions, just beyond those that are and far beyond.
+#[test]
+fn any_initial_value_will_do() {
+    let mut rng = Rng::new(9, "initial");
+    let mut invalid = 0;
+    for round in 0..2_000 {
+        let ops: Ops = small(&mut rng).into_iter().filter(|o| SPEC.sees(o) != Some(SPEC.init)).collect();
+        let most = ops.iter().flat_map(|o| [SPEC.makes(o), SPEC.sees(o)]).flatten().map(|v| v.0).max();
+        let spec = Register { init: v(most.unwrap_or(0) + [1, 1, 2, 7, 5_000][round % 5]) };
+        let truth = oracle::linearizable(&spec, &ops).unwrap();
+        invalid += !truth as u32;
+        match decide_needed(&spec, &ops, &Limits::default()).answer {
+            Answer::Yes(_) => assert!(truth, "{spec:?} {ops:?}"),
+            Answer::No(_) => assert!(!truth, "{spec:?} {ops:?}"),
+            Answer::Unknown(why) => panic!("{why:?}: {spec:?} {ops:?}"),
+        }
+    }
+    assert!(invalid > 100 && invalid < 1_600, "{invalid} invalid");
+}
+
 #[test]
 fn what_only_helps_keeps_a_valid_history_valid() {
     let mut rng = Rng::new(2, "metamorphic");

@@ -619,7 +619,13 @@ fn long_runs_are_decided_with_small_contradictions() {
                 Ok(order) => assert_eq!(replay::replay(&world.spec, &part, &order), Ok(()), "{name}"),
                 Err(refuted) => {
                     invalid += 1;
-                    let size = refuted.reduced.as_ref().map_or(refuted.core.len(), Vec::len);
+                    let core: Vec<_> = refuted.core.iter().map(|i| part[*i].clone()).collect();
+                    let core = refuted.reduced.unwrap_or(core);
+                    assert!(
+                        engine::refutes(&world.spec, &core),
+                        "{name}, round {round}: {core:?} has an order"
+                    );
+                    let size = core.len();
                     // Calls without an answer can need as many others before all of them are accounted for.
                     assert!(info > 0 || size <= most, "{name}, round {round}: a contradiction of {size} ops");
                 }
