@@ -72,8 +72,9 @@ fn keep(dir: &Path, binary: &Path, known: &mut BTreeMap<String, String>) -> Outc
     fs::create_dir_all(&bin).map_err(failed)?;
     let to = bin.join(binary.file_name().unwrap_or_default());
     if fs::read(&to).ok() != Some(fs::read(binary).map_err(failed)?) {
-        let _ = fs::remove_file(&to);
-        fs::copy(binary, &to).map_err(failed)?;
+        // In one step: a `run` may be at work.
+        let new = to.with_extension("new");
+        fs::copy(binary, &new).and_then(|_| fs::rename(&new, &to)).map_err(failed)?;
         let prefix = format!("{}\t", to.display());
         known.retain(|id, _| !id.starts_with(&prefix));
     }
