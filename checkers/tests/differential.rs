@@ -109,6 +109,40 @@ fn agree(seed: u64, rounds: u32) {
     assert!(beamed > (rounds - invalid) / 10 * 9, "the beam found {beamed}");
 }
 
+/// Beside reads of the initial value that are open all the time, so many that the ops in question get the last slots
+/// of a word and the first beyond it. Such reads change no verdict.
+#[test]
+fn beyond_a_word_of_open_ops_engines_agree_with_brute_force() {
+    let mut rng = Rng::new(11, "wide");
+    let mut valid = 0;
+    for round in 0..300 {
+        let ops = small(&mut rng);
+        let truth = truth(&ops);
+        valid += truth as u32;
+        let wide = 118 + round % 16;
+        let later = |o: &Timed<Register>| Timed {
+            inv: o.inv + wide,
+            res: if o.is_ok() { o.res + wide } else { OPEN },
+            ..o.clone()
+        };
+        let read = |i| {
+            let reply = Some(RegisterReply::Value(SPEC.init));
+            Timed { call: RegisterCall::Read, reply, inv: i, res: 10_000 + i }
+        };
+        let ops: Ops = (0..wide).map(read).chain(ops.iter().map(later)).collect();
+        let limits = Limits::default();
+        let mut reports = vec![dfs::search(&SPEC, &ops, &limits), frontier::cegar(&SPEC, &ops, &limits)];
+        reports.extend(lazy::search(&SPEC, &ops, &limits));
+        for report in reports {
+            assert_eq!(report.is_yes(), truth, "{ops:?}");
+            if let dfs::Answer::Yes(order) = report.answer {
+                assert_eq!(replay::replay(&SPEC, &ops, &order), Ok(()), "{ops:?}");
+            }
+        }
+    }
+    assert!(valid > 60 && valid < 270, "{valid} valid");
+}
+
 /// What shares a position is concurrent: coarse clocks make such runs. Of recorded histories no two positions are
 /// equal; the decider and the sweep hold without that, the
 /// searches need it.
