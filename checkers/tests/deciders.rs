@@ -16,6 +16,13 @@ const DECIDED: &[(&str, &str, &str, &str)] = &[
     ),
     // Written twice: no closed form.
     ("register", "lazy", "valid", "p0 write x 1 |--|\n p1 write x 1 |--|\n p2 read x 1    |--|"),
+    // Of two writes of one value the one that ends first is used first: the other is needed once more.
+    (
+        "register",
+        "lazy",
+        "valid",
+        "p0 write x 1 |----------|\n p1 write x 1  |---------------------------|\n p2 read x 1     |-|\n p3 write x 2         |-|\n p2 read x 2               |-|\n p2 read x 1                    |-|",
+    ),
     (
         "register",
         "sweep",
@@ -42,6 +49,13 @@ const DECIDED: &[(&str, &str, &str, &str)] = &[
         "decider",
         "valid",
         "p0 cas! x 5 6 |-|\n p1 write x 5    |--|\n p2 cas! x nil 6      |-|",
+    ),
+    // Refused only once the value is another, which it is not for a while.
+    (
+        "cas-register",
+        "decider",
+        "valid",
+        "p0 write x 5 |-|\n p1 cas! x 5 6    |-----------|\n p2 read x 5       |-|\n p3 write x 7          |-|",
     ),
     // Refused although nothing but what it expected was there.
     ("cas-register", "dfs", "invalid", "p0 write x 5 |-|\n p1 cas! x 5 6    |-|"),

@@ -109,6 +109,30 @@ fn agree(seed: u64, rounds: u32) {
     assert!(beamed > (rounds - invalid) / 10 * 9, "the beam found {beamed}");
 }
 
+/// Two writes of one value: were the one used first that ends last, none would be left for the last read.
+#[test]
+fn of_equal_ops_the_one_that_ends_first_is_used_first() {
+    let done = Some(RegisterReply::Done);
+    let write = |i, inv, res| Timed { call: RegisterCall::Write(v(i)), reply: done, inv, res };
+    let read =
+        |i, inv, res| Timed { call: RegisterCall::Read, reply: Some(RegisterReply::Value(v(i))), inv, res };
+    let ops: Ops = vec![
+        write(1, 0, 20),
+        write(1, 1, 100),
+        read(1, 2, 5),
+        write(2, 6, 7),
+        read(2, 21, 22),
+        read(1, 30, 31),
+    ];
+    let limits = Limits::default();
+    let mut reports = vec![dfs::search(&SPEC, &ops, &limits), frontier::cegar(&SPEC, &ops, &limits)];
+    reports.extend([frontier::beam(&SPEC, &ops, 4, &limits), lazy::search(&SPEC, &ops, &limits).unwrap()]);
+    for report in reports {
+        let dfs::Answer::Yes(order) = report.answer else { panic!("{:?}", report.answer) };
+        assert_eq!(replay::replay(&SPEC, &ops, &order), Ok(()));
+    }
+}
+
 /// Beside reads of the initial value that are open all the time, so many that the ops in question get the last slots
 /// of a word and the first beyond it. Such reads change no verdict.
 #[test]
