@@ -29,6 +29,7 @@ const DECIDED: &[(&str, &str, &str, &str)] = &[
         "invalid",
         "p0 write x 1 |--|\n p1 write x 1 |--|\n p0 write x 2     |--|\n p2 read x 1          |--|",
     ),
+    ("register", "sweep", "invalid", "p0 write x 1 |--|\n p1 write x 1 |--|\n p2 read x 7    |--|"),
     ("cas-register", "decider", "valid", "p0 write x 1 |--|\n p1 cas x 1 2   |--|\n p2 read x 2        |--|"),
     (
         "cas-register",
