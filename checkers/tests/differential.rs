@@ -109,6 +109,37 @@ fn agree(seed: u64, rounds: u32) {
     assert!(beamed > (rounds - invalid) / 10 * 9, "the beam found {beamed}");
 }
 
+/// The definition, pair by pair, against the sweep; and what the contradiction must hold.
+#[test]
+fn the_sweep_finds_every_stale_read() {
+    let mut rng = Rng::new(12, "sweep");
+    let mut found = 0;
+    for _ in 0..6_000 {
+        let ops = small(&mut rng);
+        let stores = |v, r: &Timed<Register>| -> Vec<usize> {
+            (0..ops.len()).filter(|i| SPEC.makes(&ops[*i]) == Some(v) && ops[*i].inv < r.res).collect()
+        };
+        let stale = |r: &Timed<Register>| {
+            let Some(value) = SPEC.sees(r).filter(|_| r.is_ok()) else { return false };
+            let stores = stores(value, r);
+            let shows = |o: &Timed<Register>| {
+                o.is_ok() && [SPEC.makes(o), SPEC.sees(o)].into_iter().flatten().any(|w| w != value)
+            };
+            let after = |o: &Timed<Register>| o.res < r.inv && stores.iter().all(|p| ops[*p].res < o.inv);
+            stores.is_empty() && value != SPEC.init || ops.iter().any(|o| shows(o) && after(o))
+        };
+        let core = screen::stale(&SPEC, &ops);
+        assert_eq!(core.is_some(), ops.iter().any(stale), "{ops:?}");
+        let Some(core) = core else { continue };
+        found += 1;
+        let reader = &ops[*core.last().unwrap()];
+        let stores = stores(SPEC.sees(reader).unwrap(), reader);
+        assert!(stores.iter().all(|p| core.contains(p)), "{core:?} of {ops:?}");
+        assert!(core.len() <= stores.len() + 2, "{core:?} of {ops:?}");
+    }
+    assert!(found > 300, "{found}");
+}
+
 /// Two writes of one value: were the one used first that ends last, none would be left for the last read.
 #[test]
 fn of_equal_ops_the_one_that_ends_first_is_used_first() {
