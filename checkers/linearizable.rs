@@ -15,6 +15,7 @@ pub mod engine;
 pub mod explain;
 pub mod families;
 pub mod families_collections;
+pub mod families_kv;
 pub mod families_set;
 pub mod fenced;
 pub mod frontier;

@@ -38,7 +38,7 @@ fn set_off(bombs: &[Bomb]) {
             out.get_ref().set_len(bomb.sparse).unwrap();
         }
         drop(out);
-        let (code, text, peak) = check(bomb.name, directory.path());
+        let (code, text, peak) = check(&["--threads", "1", bomb.name], directory.path());
         let _ = writeln!(std::io::stderr(), "{}: exit {code}, {} MiB", bomb.name, peak >> 20);
         if code != bomb.code || !text.contains(bomb.says) || peak >= MOST || text.contains("panicked") {
             let text: String = text.chars().take(600).collect();
@@ -50,11 +50,12 @@ fn set_off(bombs: &[Bomb]) {
 }
 
 /// The exit code, all that was said, and the most memory that was resident.
-fn check(name: &str, directory: &Path) -> (i32, String, u64) {
+fn check(args: &[&str], directory: &Path) -> (i32, String, u64) {
     let said = directory.join("said");
     let out = File::create(&said).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_schism"))
-        .args(["check", "--threads", "1", name])
+        .arg("check")
+        .args(args)
         .current_dir(directory)
         .env("NO_COLOR", "1")
         .env("CI", "1")
@@ -277,4 +278,72 @@ fn large_bombs_end_in_an_error_that_names_the_limit_or_in_a_verdict() {
             }
         }),
     ]);
+}
+
+/// Calls that are all open at once, and then complete: functions, arguments and answers.
+fn at_once(out: &mut dyn Write, calls: &[(&str, String, String)]) {
+    for (kind, time) in [("invoke", 0), ("ok", calls.len())] {
+        for (p, (f, asked, said)) in calls.iter().enumerate() {
+            let value = if kind == "ok" { said } else { asked };
+            line(out, p as u64, (time + p) as u64, kind, f, 1, value);
+        }
+    }
+}
+
+/// A sum that no choice of amounts comes to, though no bound tells: all choices have to be looked at.
+fn a_sum_that_cannot_be(out: &mut dyn Write) {
+    let mut calls: Vec<(&str, String, String)> =
+        (0..26).map(|i| 2 * 3u64.pow(i)).map(|x| ("add", x.to_string(), x.to_string())).collect();
+    calls.push(("read", "null".into(), "1000001".into()));
+    at_once(out, &calls);
+}
+
+/// An element that a read saw and a later one did not, among many that are added meanwhile.
+fn an_element_that_cannot_vanish(out: &mut dyn Write) {
+    // A removal, so that the order of the reads does not decide it.
+    let changes: Vec<(&str, String)> =
+        [("remove", "3".to_string())].into_iter().chain((0..26).map(|i| ("add", i.to_string()))).collect();
+    line(out, 100, 0, "invoke", "read", 1, "null");
+    for (p, (f, e)) in changes.iter().enumerate() {
+        line(out, p as u64, 1, "invoke", f, 1, e);
+    }
+    line(out, 100, 2, "ok", "read", 1, "[7]");
+    line(out, 100, 3, "invoke", "read", 1, "null");
+    line(out, 100, 4, "ok", "read", 1, "[8]");
+    for (p, (f, e)) in changes.iter().enumerate() {
+        line(out, p as u64, 5, "ok", f, 1, e);
+    }
+}
+
+#[test]
+#[ignore = "slow: fills its memory"]
+fn a_search_stays_within_its_memory_and_a_fifth() {
+    const BUDGET: u64 = 256 << 20;
+    let directory = tempfile::tempdir().unwrap();
+    type Made = (&'static str, fn(&mut dyn Write));
+    let made: [Made; 2] = [("counter", a_sum_that_cannot_be), ("set", an_element_that_cannot_vanish)];
+    for (spec, make) in made {
+        let mut out = BufWriter::new(File::create(directory.path().join(spec)).unwrap());
+        make(&mut out);
+        drop(out);
+        for threads in ["1", "2"] {
+            let args = [
+                "--spec",
+                spec,
+                "--memory",
+                "256MiB",
+                "--budget-steps",
+                "60000000",
+                "--threads",
+                threads,
+                spec,
+            ];
+            let (code, text, peak) = check(&args, directory.path());
+            let _ = writeln!(std::io::stderr(), "{spec} on {threads}: exit {code}, {} MiB", peak >> 20);
+            assert!(code == 2 && text.contains("unknown"), "{spec}: exit {code}: {text}");
+            assert!(peak < BUDGET + BUDGET / 5, "{spec}: {} MiB", peak >> 20);
+            // Otherwise it is no test of memory.
+            assert!(peak > BUDGET / 4, "{spec}: only {} MiB", peak >> 20);
+        }
+    }
 }

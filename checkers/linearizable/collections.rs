@@ -56,10 +56,6 @@ impl Stay {
         self.er + 1 < self.di
     }
 
-    pub fn is_empty_reply(&self) -> bool {
-        self.put == NONE
-    }
-
     /// The ops that show how long it was inside.
     pub fn ops(&self) -> impl Iterator<Item = usize> {
         [self.put, self.take].into_iter().filter(|i| *i != NONE).map(|i| i as usize)

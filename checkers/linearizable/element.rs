@@ -21,7 +21,7 @@ use super::objects::{Element, ElementCall, ElementReply};
 use super::preprocess;
 use super::spec::{OPEN, Spec, Timed};
 use super::story::capital;
-use history::{Call, History, Op, OutcomeKind, Value, ValueId};
+use history::{History, Op, OutcomeKind};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -311,13 +311,5 @@ impl Bind for Element {
             }
             _ => "does not fit".into(),
         }
-    }
-}
-
-/// The element that a call on one element of a set is about.
-pub fn element_of(call: &Call) -> Option<&Value> {
-    match call {
-        Call::Add(_, v) | Call::Remove(_, v) | Call::Other { value: v, .. } => Some(v),
-        _ => None,
     }
 }

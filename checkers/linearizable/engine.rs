@@ -180,7 +180,7 @@ fn whole<S: Spec>(spec: &S, ops: &[Timed<S>], judged: Vec<Judged>) -> Decided<S>
         judged.iter().find(|j| j.answer == Err(None)).or_else(|| judged.iter().find(|j| j.answer.is_err()));
     let (answer, by, settled) = match decisive {
         Some(Judged { answer: Err(why), by, settled, .. }) => {
-            (why.map_or(Answer::No(None), Answer::Unknown), *by, *settled)
+            (why.clone().map_or(Answer::No(None), Answer::Unknown), *by, *settled)
         }
         _ => {
             let by = if judged.iter().all(|j| j.by == judged[0].by) { judged[0].by } else { "search" };

@@ -619,7 +619,13 @@ fn long_runs_are_decided_with_small_contradictions() {
                 Ok(order) => assert_eq!(replay::replay(&world.spec, &part, &order), Ok(()), "{name}"),
                 Err(refuted) => {
                     invalid += 1;
-                    let size = refuted.reduced.as_ref().map_or(refuted.core.len(), Vec::len);
+                    let core: Vec<_> = refuted.core.iter().map(|i| part[*i].clone()).collect();
+                    let core = refuted.reduced.unwrap_or(core);
+                    assert!(
+                        engine::refutes(&world.spec, &core),
+                        "{name}, round {round}: {core:?} has an order"
+                    );
+                    let size = core.len();
                     // Calls without an answer can need as many others before all of them are accounted for.
                     assert!(info > 0 || size <= most, "{name}, round {round}: a contradiction of {size} ops");
                 }
@@ -633,6 +639,32 @@ fn long_runs_are_decided_with_small_contradictions() {
     long("reentrant", &reentrant(), 4);
     long("fenced", &fenced(), 6);
     long("unique-ids", &unique_ids(), 2);
+}
+
+/// Without any of its replies the contradiction of an element is none.
+#[test]
+fn contradictions_of_an_element_are_least() {
+    let (mut rng, world) = (Rng::new(10, "least"), element());
+    let (mut seen, mut windows) = (0, 0);
+    for round in 0..600 {
+        let (n, info) = (rng.range(10, 60) as usize, [0, 10][round % 2]);
+        let ops = random(&world, &mut rng, n, info, 2);
+        let Some(Err(refuted)) = Element.decide(&ops) else { continue };
+        let list = refuted.reduced.unwrap();
+        seen += 1;
+        // The add before the window is no op of the history.
+        windows += (refuted.core.len() < list.len()) as u32;
+        assert!(engine::refutes(&Element, &list), "{list:?}");
+        for i in (0..list.len()).filter(|i| list[*i].is_ok()) {
+            let mut weaker = list.clone();
+            match Element.idle(&list[i].call, list[i].reply.as_ref().unwrap()) {
+                true => drop(weaker.remove(i)),
+                false => weaker[i] = list[i].forgotten(),
+            }
+            assert!(dfs::search(&Element, &weaker, &dfs::Limits::default()).is_yes(), "{i} of {list:?}");
+        }
+    }
+    assert!(seen > 200 && windows > 20, "{seen} contradictions, {windows} with an add from before");
 }
 
 /// Forgetting is weaker: what may follow a call with a known reply may follow it without. `exact`: it is the same

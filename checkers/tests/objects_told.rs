@@ -128,6 +128,45 @@ fn contradictions_are_told() {
     }
 }
 
+/// Where no pattern fits: how far an order gets, and what the object is like there.
+const NO_ORDER: &[(&str, &str, &str)] = &[
+    (
+        "stack",
+        "but then nothing can come next: #3 needs 2, the top is 1.",
+        "p0 push s 1 |-|\n p0 push s 2    |-|\n p1 push s 1       |-|\n p1 pop s 2           |-|",
+    ),
+    (
+        "stack",
+        "#3 needs an empty stack, the top is 1.",
+        "p0 push s 1 |-|\n p0 push s 1    |-|\n p1 pop s 1       |-|\n p1 pop s nil           |-|",
+    ),
+    (
+        "queue",
+        "#3 needs 2, the head is 1.",
+        "p0 enqueue q 1 |-|\n p0 enqueue q 2    |-|\n p1 enqueue q 1       |-|\n p1 dequeue q 2           |-|",
+    ),
+    (
+        "priority-queue",
+        "#3 needs 1, the largest is 2.",
+        "p0 add q 1 |-|\n p0 add q 2    |-|\n p1 add q 1       |-|\n p1 poll q 1           |-|",
+    ),
+    (
+        "priority-queue",
+        "#3 needs it empty, the largest is 1.",
+        "p0 add q 1 |-|\n p0 add q 2    |-|\n p1 add q 1       |-|\n p1 poll q nil           |-|",
+    ),
+];
+
+#[test]
+fn where_an_order_ends_is_told() {
+    for (object, ending, notation) in NO_ORDER {
+        let c = invalid(object, notation);
+        assert_eq!(c.pattern, "no order exists", "{c:?}");
+        assert!(c.words[2].starts_with("One order gets as far as #"), "{:?}", c.words);
+        assert!(c.words[2].ends_with(ending), "{:?}", c.words);
+    }
+}
+
 /// What looks wrong and is not.
 const DECOYS: &[(&str, &str)] = &[
     // Granted while the other had already asked to release.

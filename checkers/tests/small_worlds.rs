@@ -109,8 +109,13 @@ fn count_register(n: usize, types: &[common::RegisterType]) -> (u64, u64) {
 #[test]
 fn register() {
     let types = register_types();
-    let counts: Vec<_> = (1..=4).map(|n| count_register(n, &types)).collect();
-    assert_eq!(counts, [(5, 7), (93, 147), (3_055, 5_145), (145_007, 252_105)]);
+    let counts: Vec<_> = (1..=3).map(|n| count_register(n, &types)).collect();
+    assert_eq!(counts, [(5, 7), (93, 147), (3_055, 5_145)]);
+}
+
+#[test]
+fn register_of_four_ops() {
+    assert_eq!(count_register(4, &register_types()), (145_007, 252_105));
 }
 
 #[test]
@@ -132,11 +137,10 @@ fn cas_register_of_four_ops() {
     assert_eq!(count_register(4, &cas_types()), (1_162_982, 2_177_280));
 }
 
-#[test]
-fn queue() {
+fn queue_types() -> Vec<(QueueCall, Option<QueueReply>)> {
     use QueueCall::*;
     use QueueReply::*;
-    let types = [
+    vec![
         (Enqueue(v(1)), Some(Done)),
         (Enqueue(v(2)), Some(Done)),
         (Enqueue(v(1)), None),
@@ -144,25 +148,44 @@ fn queue() {
         (Dequeue, Some(Took(v(2)))),
         (Dequeue, Some(Empty)),
         (Dequeue, None),
-    ];
-    let counts: Vec<_> = (1..=4).map(|n| count(&Queue, n, &types, |_, _| {})).collect();
-    assert_eq!(counts, [(5, 7), (88, 147), (2_702, 5_145), (121_109, 252_105)]);
+    ]
 }
 
 #[test]
-fn counter() {
+fn queue() {
+    let types = queue_types();
+    let counts: Vec<_> = (1..=3).map(|n| count(&Queue, n, &types, |_, _| {})).collect();
+    assert_eq!(counts, [(5, 7), (88, 147), (2_702, 5_145)]);
+}
+
+#[test]
+fn queue_of_four_ops() {
+    assert_eq!(count(&Queue, 4, &queue_types(), |_, _| {}), (121_109, 252_105));
+}
+
+fn counter_types() -> Vec<(CounterCall, Option<CounterReply>)> {
     use CounterCall::*;
     use CounterReply::*;
-    let types = [
+    vec![
         (Add(1), Some(Done)),
         (Add(1), None),
         (Add(-1), Some(Done)),
         (Read, Some(Sum(0))),
         (Read, Some(Sum(1))),
         (Read, Some(Sum(2))),
-    ];
-    let counts: Vec<_> = (1..=4).map(|n| count(&Counter, n, &types, |_, _| {})).collect();
-    assert_eq!(counts, [(4, 6), (56, 108), (1_494, 3_240), (59_975, 136_080)]);
+    ]
+}
+
+#[test]
+fn counter() {
+    let types = counter_types();
+    let counts: Vec<_> = (1..=3).map(|n| count(&Counter, n, &types, |_, _| {})).collect();
+    assert_eq!(counts, [(4, 6), (56, 108), (1_494, 3_240)]);
+}
+
+#[test]
+fn counter_of_four_ops() {
+    assert_eq!(count(&Counter, 4, &counter_types(), |_, _| {}), (59_975, 136_080));
 }
 
 #[test]

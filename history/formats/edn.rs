@@ -596,6 +596,11 @@ impl<'a> Parser<'a> {
     fn namespace(&mut self) -> Result<Option<Value>, Fault> {
         let from = self.at;
         let token = self.token()?;
+        // It stands before names without a colon, too, and must leave them names.
+        match token.get(2) {
+            Some(b) if b.is_ascii_alphabetic() || b"_*!?$%&=<>.".contains(b) || *b >= 0x80 => {}
+            _ => return self.fault(from, "a namespace must begin like a name"),
+        }
         match self.peek() {
             None => Err(Fault::End),
             Some(b'{') => self.open(Frame::Map(Some((from + 2, from + token.len()))), 1).map(|()| None),

@@ -186,7 +186,17 @@ fn nesting_a_million_deep_is_refused_by_name_in_every_reader() {
     assert!(edn::parse(allowed.as_bytes()).is_ok());
 }
 
-/// `#object "…"` is a tagged string, and its brackets need not balance: found by the fuzz target `edn`.
+/// Found by the fuzz target `edn`, as was the next.
+#[test]
+fn a_namespace_leaves_names_names() {
+    let read = |text: &str| edn::parse(text.as_bytes()).map(|v| v[0].clone()).map_err(|e| e.what);
+    assert_eq!(read("#:n{a 1, :b 2}"), read("{n/a 1, :n/b 2}"));
+    for text in ["#:\0{a 1}", "#:7{a 1}", "#:-1{a 1}", "#:{a 1}"] {
+        assert_eq!(read(text), Err("a namespace must begin like a name".into()), "{text:?}");
+    }
+}
+
+/// `#object "…"` is a tagged string, and its brackets need not balance.
 #[test]
 fn a_tagged_string_prints_so_that_it_reads_back() {
     for text in ["#object \":[a\"", "#object \"a]\"", "#regex \"a\\\"\"", "#object[a.B 0x2]", "#\"a\\\"b\""] {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "For `bench check`")]
 pub struct CheckBench {
-    /// Families: register|cas:unique|VALUES:cN:mN:nN[:stale], queue|stack|pq|set:cN:mN:nN[:stale]
+    /// Families: register|cas:unique|VALUES:cN:mN:nN[:stale], queue|stack|pq|set|kv:cN:mN:nN[:stale]
     #[arg(long, value_delimiter = ',')]
     pub family: Vec<String>,
     /// Spreads the ops of a family over so many keys
@@ -93,7 +93,7 @@ use Floor::{Cpu, Memory, Ratio, Speedup, Wall};
 /// Family, keys, threads, floors.
 type Row = (&'static str, u32, usize, &'static [Floor]);
 
-const TABLE: [Row; 13] = [
+const TABLE: [Row; 14] = [
     ("register:unique:c10:n10k", 1, 1, &[Ratio(1_000.0)]),
     ("register:5:c20:n1k", 1, 1, &[Ratio(1_000.0)]),
     ("cas:5:c10:n10k", 1, 1, &[Ratio(15.0)]),
@@ -107,6 +107,7 @@ const TABLE: [Row; 13] = [
     ("pq:c10:n1M", 1, 1, &[Cpu(300.0), Memory(100.0)]),
     ("set:c10:n1M", 1, 1, &[Cpu(300.0), Memory(100.0)]),
     ("stack:c10:n1M", 1, 1, &[Cpu(1_500.0), Memory(100.0)]),
+    ("kv:c50:n1k", 1, 1, &[Ratio(50.0)]),
 ];
 
 /// Stale families whose counterexamples `--shrink` looks at, with ten seeds each.

@@ -9,7 +9,8 @@ use checkers::linearizable::objects::*;
 use checkers::linearizable::priority_queue::{PriorityQueue, PriorityQueueCall, PriorityQueueReply};
 use checkers::linearizable::spec::{OPEN, Timed};
 use checkers::linearizable::stack::{Stack, StackCall, StackReply};
-use checkers::linearizable::{Object, families_collections as collections, families_set};
+use checkers::linearizable::text_kv::{Text, TextCall, TextReply};
+use checkers::linearizable::{Object, families_collections as collections, families_kv, families_set};
 use history::jsonl::{Header, SCHEMA, Writer};
 use history::{Call, Error, Event, Outcome, Process, Reply, Value, ValueId};
 use std::fmt;
@@ -28,13 +29,22 @@ pub enum Kind {
     Stack,
     PriorityQueue,
     Set,
+    Kv,
 }
 
-const KINDS: [(&str, Kind); 4] =
-    [("queue", Kind::Queue), ("stack", Kind::Stack), ("pq", Kind::PriorityQueue), ("set", Kind::Set)];
+const KINDS: [(&str, Kind); 5] = [
+    ("queue", Kind::Queue),
+    ("stack", Kind::Stack),
+    ("pq", Kind::PriorityQueue),
+    ("set", Kind::Set),
+    ("kv", Kind::Kv),
+];
 
 /// Ops an element of a set has where the name does not say how many elements there are.
 const OPS_AN_ELEMENT: u32 = 100;
+
+/// Keys of a kv where the name does not say how many there are: as many as in Porcupine's.
+const KEYS: u32 = 10;
 
 impl Family {
     /// The error says which part of the name is wrong.
@@ -45,7 +55,7 @@ impl Family {
             return match head {
                 "register" | "cas" => families::Family::parse(text).map(Family::Register),
                 _ => Err(format!(
-                    "{text:?} is no family: it begins with register, cas, queue, stack, pq or set"
+                    "{text:?} is no family: it begins with register, cas, queue, stack, pq, set or kv"
                 )),
             };
         };
@@ -57,10 +67,10 @@ impl Family {
                 (Some("c"), Some(n)) if n > 0 => clients = n,
                 (Some("m"), Some(n)) => infos = n,
                 (Some("n"), Some(n)) if n > 0 => ops = n,
-                (Some("e"), Some(n)) if n > 0 && *kind == Kind::Set => elements = n,
+                (Some("e"), Some(n)) if n > 0 && [Kind::Set, Kind::Kv].contains(kind) => elements = n,
                 _ => {
                     return Err(format!(
-                        "family {text:?}: {part:?} is none of cN, mN, nN, stale (and eN elements of a set)"
+                        "family {text:?}: {part:?} is none of cN, mN, nN, stale (and eN elements of a set, keys of a kv)"
                     ));
                 }
             }
@@ -82,6 +92,7 @@ impl Family {
             Family::Collection { kind: Kind::Stack, .. } => Object::Stack,
             Family::Collection { kind: Kind::PriorityQueue, .. } => Object::PriorityQueue,
             Family::Collection { kind: Kind::Set, .. } => Object::Set,
+            Family::Collection { kind: Kind::Kv, .. } => Object::Kv,
         }
     }
 
@@ -114,6 +125,10 @@ impl Family {
                     Kind::Set => {
                         let elements = if elements == 0 { (ops / OPS_AN_ELEMENT).max(1) } else { elements };
                         Drawn::Set(families_set::set(&families.clone().next()?, elements)?)
+                    }
+                    Kind::Kv => {
+                        let keys = if elements == 0 { KEYS } else { elements };
+                        Drawn::Kv(families_kv::kv(&families.clone().next()?, keys)?)
                     }
                 })
             }
@@ -148,6 +163,7 @@ pub enum Drawn {
     Stack(Vec<Vec<Timed<Stack>>>),
     PriorityQueue(Vec<Vec<Timed<PriorityQueue>>>),
     Set(Vec<Vec<Timed<Element>>>),
+    Kv(Vec<Vec<Timed<Text>>>),
 }
 
 /// Something done with the partitions, whatever their object.
@@ -172,6 +188,10 @@ macro_rules! each {
             }
             $crate::bench::drawn::Drawn::Set($parts) => {
                 let $spec = &checkers::linearizable::objects::Element;
+                $does
+            }
+            $crate::bench::drawn::Drawn::Kv($parts) => {
+                let $spec = &checkers::linearizable::text_kv::Text;
                 $does
             }
         }
@@ -304,6 +324,23 @@ impl Recorded for Element {
         match reply {
             ElementReply::Done => Reply::Done,
             ElementReply::Was(was) => Reply::Read(Value::Bool(*was)),
+        }
+    }
+}
+
+impl Recorded for Text {
+    fn call(call: &TextCall, key: i64) -> Call {
+        match call {
+            TextCall::Get => Call::Read(Value::Int(key)),
+            TextCall::Put(text) => Call::Write(Value::Int(key), Value::text(text)),
+            TextCall::Append(text) => Call::Append(Value::Int(key), Value::text(text)),
+        }
+    }
+
+    fn reply(reply: &TextReply) -> Reply {
+        match reply {
+            TextReply::Done => Reply::Done,
+            TextReply::Is(text) => Reply::Read(Value::text(text)),
         }
     }
 }

@@ -1,0 +1,124 @@
+//! Who decides: each closed form where it can, each search where none can. A verdict alone would not show that one
+//! of them had gone silent, since the next would give it.
+
+use checkers::linearizable::{Linearizable, Object};
+use checkers::{Budget, Checker};
+use history::text;
+
+/// Object, who decides it, valid or not, history.
+const DECIDED: &[(&str, &str, &str, &str)] = &[
+    ("register", "decider", "valid", "p0 write x 1 |--|\n p1 read x 1    |--|"),
+    (
+        "register",
+        "decider",
+        "invalid",
+        "p0 write x 1 |--|\n p1 write x 2     |--|\n p2 read x 1          |--|",
+    ),
+    // Written twice: no closed form.
+    ("register", "lazy", "valid", "p0 write x 1 |--|\n p1 write x 1 |--|\n p2 read x 1    |--|"),
+    // Of two writes of one value the one that ends first is used first: the other is needed once more.
+    (
+        "register",
+        "lazy",
+        "valid",
+        "p0 write x 1 |----------|\n p1 write x 1  |---------------------------|\n p2 read x 1     |-|\n p3 write x 2         |-|\n p2 read x 2               |-|\n p2 read x 1                    |-|",
+    ),
+    (
+        "register",
+        "sweep",
+        "invalid",
+        "p0 write x 1 |--|\n p1 write x 1 |--|\n p0 write x 2     |--|\n p2 read x 1          |--|",
+    ),
+    ("register", "sweep", "invalid", "p0 write x 1 |--|\n p1 write x 1 |--|\n p2 read x 7    |--|"),
+    ("cas-register", "decider", "valid", "p0 write x 1 |--|\n p1 cas x 1 2   |--|\n p2 read x 2        |--|"),
+    (
+        "cas-register",
+        "dfs",
+        "valid",
+        "p0 write x 1 |--|\n p1 write x 1 |--|\n p1 cas x 1 2     |--|\n p2 read x 2        |--|",
+    ),
+    // A cas that changes nothing is a read.
+    (
+        "cas-register",
+        "decider",
+        "valid",
+        "p0 write x 1 |--|\n p1 cas x 1 1     |--|\n p2 read x 1        |--|",
+    ),
+    // Refused before the write, and after.
+    (
+        "cas-register",
+        "decider",
+        "valid",
+        "p0 cas! x 5 6 |-|\n p1 write x 5    |--|\n p2 cas! x nil 6      |-|",
+    ),
+    // Refused only once the value is another, which it is not for a while.
+    (
+        "cas-register",
+        "decider",
+        "valid",
+        "p0 write x 5 |-|\n p1 cas! x 5 6    |-----------|\n p2 read x 5       |-|\n p3 write x 7          |-|",
+    ),
+    // Refused although nothing but what it expected was there.
+    ("cas-register", "dfs", "invalid", "p0 write x 5 |-|\n p1 cas! x 5 6    |-|"),
+    // That the cas happened shows only in the read, which belongs to the contradiction.
+    (
+        "cas-register",
+        "decider",
+        "invalid",
+        "p0 write x 1 |-|\n p1 write x 3     |-|\n p2 cas x 1 2          |-?\n p3 read x 2     |--------------|",
+    ),
+    // Two cas that only follow each other, behind ops that have nothing to do with it.
+    (
+        "cas-register",
+        "decider",
+        "invalid",
+        "p0 write x 5 |-|\n p1 read x 5     |-|\n p2 cas x 1 2       |---|\n p3 cas x 2 1        |---|",
+    ),
+    ("queue", "decider", "valid", "p0 enqueue q 1 |--|\n p1 dequeue q 1    |--|"),
+    // Somebody who was never told has taken the first; more such than can have.
+    (
+        "queue",
+        "decider",
+        "valid",
+        "p0 enqueue q 1 |-|\n p0 enqueue q 2    |-|\n p1 dequeue q       |-?\n p2 dequeue q 2        |-|",
+    ),
+    (
+        "queue",
+        "decider",
+        "valid",
+        "p0 enqueue q 1 |-|\n p1 dequeue q       |-?\n p2 dequeue q       |-?\n p3 dequeue q nil      |-|",
+    ),
+    (
+        "stack",
+        "decider",
+        "valid",
+        "p0 push s 1 |-|\n p0 push s 2    |-|\n p1 pop s       |-?\n p2 pop s 1        |-|",
+    ),
+    ("queue", "decider", "invalid", "p0 enqueue q 1 |--|\n p1 dequeue q nil    |--|"),
+    ("queue", "sweep", "invalid", "p0 enqueue q 1 |--|\n p1 enqueue q 1 |--|\n p1 dequeue q 7       |--|"),
+    ("queue", "dfs", "valid", "p0 enqueue q 1 |--|\n p1 enqueue q 1 |--|\n p1 dequeue q 1       |--|"),
+    ("stack", "decider", "valid", "p0 push s 1 |--|\n p1 pop s 1    |--|"),
+    ("stack", "sweep", "invalid", "p0 push s 1 |--|\n p1 push s 1 |--|\n p1 pop s 7       |--|"),
+    ("priority-queue", "decider", "valid", "p0 add q 1 |--|\n p1 poll q 1    |--|"),
+    ("priority-queue", "sweep", "invalid", "p0 add q 1 |--|\n p1 add q 1 |--|\n p1 poll q 7       |--|"),
+    ("list", "decider", "valid", "p0 append l 1 |---|\n p1 read l [1]       |-|"),
+    ("set", "decider", "valid", "p0 add s 1 |---|\n p1 read s [1]       |-|"),
+    ("set", "decider", "valid", "p0 add s 1 false |--|\n p1 has s 1 true      |--|"),
+    ("counter", "decider", "valid", "p0 add c 1 |---|\n p1 read c 1       |-|"),
+    ("counter", "decider", "invalid", "p0 add c 1 |---|\n p1 read c 0       |-|"),
+    ("counter", "dfs", "valid", "p0 add c 2 |---|\n p1 read c 2       |-|"),
+    ("counter", "sweep", "invalid", "p0 add c 2 |---|\n p1 read c 0       |-|"),
+    ("max-register", "decider", "valid", "p0 write x 1 |---|\n p1 read x 1       |-|"),
+    ("mutex", "decider", "valid", "p0 acquire m |---|\n p0 release m       |-|"),
+];
+
+#[test]
+fn whoever_can_decides() {
+    for (object, by, word, notation) in DECIDED {
+        let history = text::parse(notation).unwrap();
+        let object = Object::named(object).unwrap();
+        let findings = Linearizable::of(object).check(&history, &Budget::default());
+        assert_eq!(findings.worst().unwrap().word(), *word, "{notation}");
+        assert_eq!(findings.measured["engines"], serde_json::json!({ *by: 1 }), "{notation}");
+    }
+}
