@@ -127,8 +127,10 @@ fn whoever_can_decides() {
     }
 }
 
+type Rule = fn(&[Timed<Erring>]) -> Option<Decision<Erring>>;
+
 /// A register whose decider errs as it is told to.
-struct Erring(fn(&[Timed<Erring>]) -> Option<Decision<Erring>>);
+struct Erring(Rule);
 
 impl Spec for Erring {
     type Call = RegisterCall;
@@ -163,7 +165,7 @@ fn valid(n: u32) -> Vec<Timed<Erring>> {
 
 #[test]
 fn a_decider_that_errs_is_found_out() {
-    let errs: [fn(&[Timed<Erring>]) -> Option<Decision<Erring>>; 4] = [
+    let errs: [Rule; 4] = [
         |_| Some(Ok(vec![1, 0])),
         |ops| Some(Ok((1..ops.len()).collect())),
         |ops| Some(Err(Refuted { core: (0..ops.len()).collect(), reduced: None })),
