@@ -1,9 +1,13 @@
 //! Who decides: each closed form where it can, each search where none can. A verdict alone would not show that one
 //! of them had gone silent, since the next would give it.
 
+use checkers::linearizable::dfs::Limits;
+use checkers::linearizable::engine::{Answer, Decide, Decision, Refuted, decide_needed, refutes};
+use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
+use checkers::linearizable::spec::{Spec, Timed};
 use checkers::linearizable::{Linearizable, Object};
-use checkers::{Budget, Checker};
-use history::text;
+use checkers::{Budget, Checker, Why};
+use history::{ValueId, text};
 
 /// Object, who decides it, valid or not, history.
 const DECIDED: &[(&str, &str, &str, &str)] = &[
@@ -120,5 +124,61 @@ fn whoever_can_decides() {
         let findings = Linearizable::of(object).check(&history, &Budget::default());
         assert_eq!(findings.worst().unwrap().word(), *word, "{notation}");
         assert_eq!(findings.measured["engines"], serde_json::json!({ *by: 1 }), "{notation}");
+    }
+}
+
+type Rule = fn(&[Timed<Erring>]) -> Option<Decision<Erring>>;
+
+/// A register whose decider errs as it is told to.
+struct Erring(Rule);
+
+impl Spec for Erring {
+    type Call = RegisterCall;
+    type Reply = RegisterReply;
+    type State = ValueId;
+
+    fn init(&self) -> ValueId {
+        ValueId::NULL
+    }
+
+    fn step(&self, s: &ValueId, call: &RegisterCall, reply: Option<&RegisterReply>) -> Option<ValueId> {
+        Register::default().step(s, call, reply)
+    }
+}
+
+impl Decide for Erring {
+    fn decide(&self, ops: &[Timed<Erring>]) -> Option<Decision<Erring>> {
+        self.0(ops)
+    }
+}
+
+/// `n` writes and reads, one after the other.
+fn valid(n: u32) -> Vec<Timed<Erring>> {
+    let value = |i| ValueId(i / 2 + 1);
+    let op = |i| match i % 2 {
+        0 => (RegisterCall::Write(value(i)), RegisterReply::Done),
+        _ => (RegisterCall::Read, RegisterReply::Value(value(i))),
+    };
+    let timed = |i| Timed { call: op(i).0, reply: Some(op(i).1), inv: 2 * i, res: 2 * i + 1 };
+    (0..n).map(timed).collect()
+}
+
+#[test]
+fn a_decider_that_errs_is_found_out() {
+    let errs: [Rule; 4] = [
+        |_| Some(Ok(vec![1, 0])),
+        |ops| Some(Ok((1..ops.len()).collect())),
+        |ops| Some(Err(Refuted { core: (0..ops.len()).collect(), reduced: None })),
+        |ops| Some(Err(Refuted { core: vec![0], reduced: Some(ops.to_vec()) })),
+    ];
+    for n in [2, 12, 13, 30] {
+        for err in errs {
+            let answer = decide_needed(&Erring(err), &valid(n), &Limits::default()).answer;
+            assert!(matches!(answer, Answer::Unknown(Why::Disagreement)), "{n} ops");
+        }
+        assert!(!refutes(&Erring(|_| None), &valid(n)), "{n} ops");
+        let mut invalid = valid(n);
+        invalid[1].reply = Some(RegisterReply::Value(ValueId(99)));
+        assert!(refutes(&Erring(|_| None), &invalid), "{n} ops");
     }
 }
