@@ -123,6 +123,7 @@ impl Stays {
             return None;
         }
         let mut of: Map<S::Item, u32> = Map::default();
+        of.reserve(ops.len() / 2);
         let mut all: Vec<Stay> = Vec::with_capacity(ops.len() / 2 + 1);
         for (i, op) in ops.iter().enumerate() {
             if let Some(item) = S::put(&op.call) {
