@@ -323,6 +323,15 @@ pub fn checkers_for(history: &History, spec: &str) -> Result<(String, Vec<Box<dy
     Ok((spec.to_string(), found))
 }
 
+/// Somebody was told whether an element was inside.
+fn tells_of_elements(history: &History) -> bool {
+    history.ops().any(|op| match op.f() {
+        "contains" | "has" => true,
+        "add" | "remove" => op.read().is_some_and(|v| matches!(history.value(v), Value::Bool(_))),
+        _ => false,
+    })
+}
+
 fn object_checkers(spec: &str, history: &History) -> Vec<Box<dyn Checker>> {
     use linearizable::{Linearizable, Object};
     let linearizable = |object| -> Box<dyn Checker> { Box::new(Linearizable::of(object)) };
@@ -331,6 +340,10 @@ fn object_checkers(spec: &str, history: &History) -> Vec<Box<dyn Checker>> {
         "cas-register" => vec![linearizable(Object::CasRegister)],
         // Asked for one by one, elements are judged each as an object; read whole, by what is found again.
         "set" if !history.ops().any(|op| op.f() == "read") => vec![linearizable(Object::Set)],
+        // What single answers say is judged with the order of the calls: nothing else looks at it.
+        "set" if tells_of_elements(history) => {
+            vec![Box::new(checkers::set::Set), linearizable(Object::Set)]
+        }
         "set" => vec![Box::new(checkers::set::Set)],
         "counter" => vec![linearizable(Object::Counter), Box::new(checkers::counter::Counter)],
         "list" => vec![linearizable(Object::List), Box::new(checkers::list::List)],

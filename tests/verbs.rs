@@ -265,3 +265,30 @@ fn lanes_keep_the_order_of_events() {
     let (write, read) = (bar("p0  write x 1"), bar("p1  read x → nil"));
     assert!(write.0 < write.1 && write.1 < read.0 && read.0 < read.1, "{stdout}");
 }
+
+#[test]
+fn what_a_set_says_of_single_elements_is_evidence_beside_whole_reads() {
+    let call = |p: u32, t: u32, f: &str, asked: &str, said: &str| {
+        let line = |t: u32, kind: &str, value: &str| {
+            format!(
+                "{{\"process\":{p},\"time\":{t},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"s\",\"value\":{value}}}\n"
+            )
+        };
+        line(t, "invoke", asked) + &line(t + 1, "ok", said)
+    };
+    let read = call(1, 5, "read", "null", "[1]");
+    for (says, text) in [
+        ("h.jsonl: valid", call(0, 1, "add", "1", "1") + &read),
+        ("h.jsonl: valid", call(0, 1, "add", "1", "false") + &read),
+        ("needs it inside, set is []", call(0, 1, "add", "1", "true") + &read),
+        ("h.jsonl: valid", call(0, 1, "add", "1", "1") + &read + &call(0, 7, "contains", "1", "true")),
+        (
+            "needs it outside, set is [1]",
+            call(0, 1, "add", "1", "1") + &read + &call(0, 7, "contains", "1", "false"),
+        ),
+    ] {
+        let directory = with_file("h.jsonl", &text);
+        let (code, stdout, stderr) = run_in(&["check", "h.jsonl"], directory.path());
+        assert!(stdout.contains(says), "{code} {says}: {stdout}{stderr}");
+    }
+}

@@ -93,7 +93,9 @@ impl Object {
             Object::Stack => "Last in, first out; nil from an empty one.",
             Object::PriorityQueue => "The largest number leaves first; nil from an empty one.",
             Object::Mutex => "A lock that one process holds at a time.",
-            Object::Set => "Elements are added and removed; asked for one by one, or read whole.",
+            Object::Set => {
+                "Elements are added and removed; asked for one by one, or read whole. An answer of true means that the element was inside before the call."
+            }
             Object::MultiRegister(_) => {
                 "Registers read and written several at a time by transactions; `:N` is what all hold at first."
             }
