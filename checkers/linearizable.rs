@@ -40,6 +40,7 @@ pub mod reentrant;
 pub mod reference;
 pub mod register;
 pub mod replay;
+mod retreat;
 pub mod screen;
 pub mod segments;
 pub mod semaphore;

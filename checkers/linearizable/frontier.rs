@@ -10,10 +10,11 @@
 use super::arena::{Arena, NOTHING};
 use super::dfs::{Answer, Limits, Report};
 use super::hash::{Fast, Map};
+use super::retreat::Retreat;
 use super::spec::{Pos, Spec, Timed};
 use super::table::{Infos, REFUSED, Table};
 use crate::verdict::Why;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -98,68 +99,8 @@ struct Chance {
     ready: u32,
 }
 
-/// A frontier as it was before a completion.
-struct Before {
-    at: usize,
-    next: u32,
-    nodes: Vec<Node>,
-    live: Vec<Live>,
-}
-
-/// Where a narrow frontier goes back to when it has lost its way: the hard places of a long history are few and
-/// short, so only they are passed with a wider one.
-struct Retreat {
-    kept: VecDeque<Before>,
-    /// The width where all is well.
-    narrow: usize,
-    /// How often it may be lost in one place.
-    tries: u32,
-    /// How often it was lost here, and the completion after which here is past.
-    lost: u32,
-    until: usize,
-}
-
-/// Completions from one kept frontier to the next, how many are kept, and how far it goes back at first.
-const STRIDE: usize = 16;
-const KEPT: usize = 128;
-const FAR: usize = 64;
-
 /// Configurations of a narrow frontier that differ only in the infos they used.
 const ALIKE: u32 = 4;
-
-impl Retreat {
-    fn new(narrow: usize, tries: u32) -> Retreat {
-        Retreat { kept: VecDeque::new(), narrow, tries, lost: 0, until: 0 }
-    }
-
-    /// The width for the `at`-th completion.
-    fn pass(&mut self, at: usize, next: u32, nodes: &[Node], live: &[Live]) -> usize {
-        if at >= self.until {
-            self.lost = 0;
-        }
-        if at.is_multiple_of(STRIDE) && self.kept.back().is_none_or(|k| k.at < at) {
-            if self.kept.len() == KEPT {
-                self.kept.pop_front();
-            }
-            self.kept.push_back(Before { at, next, nodes: nodes.to_vec(), live: live.to_vec() });
-        }
-        self.narrow << (2 * self.lost)
-    }
-
-    /// After nothing was left of the frontier: what it was some time before, the longer the more often it was lost.
-    fn back(&mut self, at: usize) -> Option<&Before> {
-        if self.lost == self.tries {
-            return None;
-        }
-        let far = FAR << self.lost;
-        self.lost += 1;
-        self.until = self.until.max(at + STRIDE);
-        while self.kept.len() > 1 && self.kept.back().is_some_and(|k| k.at + far > at) {
-            self.kept.pop_back();
-        }
-        self.kept.back()
-    }
-}
 
 /// The ops of one class that are open now.
 #[derive(Clone)]
@@ -193,6 +134,8 @@ struct Frontier<'a> {
     at: u32,
     settled: Pos,
     most_bytes: u64,
+    /// Bytes of the frontiers to go back to.
+    held: usize,
     /// Groups of infos that do more when they take effect again: without counting, states would grow for ever.
     piling: Vec<bool>,
 }
@@ -223,6 +166,7 @@ impl<'a> Frontier<'a> {
             at: 0,
             settled: 0,
             most_bytes: 0,
+            held: 0,
         }
     }
 
@@ -306,6 +250,7 @@ impl<'a> Frontier<'a> {
         while at < self.by_end.len() {
             if let Some(retreat) = &mut retreat {
                 self.width = Some(retreat.pass(at, next, &nodes, &self.live));
+                self.held = retreat.bytes();
             }
             let target = self.by_end[at];
             (self.at, self.wall) = (at as u32, self.table.ok[target as usize].res);
@@ -339,7 +284,8 @@ impl<'a> Frontier<'a> {
         // A view has up to two words for each open class and chance.
         let wide = size_of::<View>() + 16 * (self.live.len() + self.table.infos.len());
         let views = self.views.len() * wide;
-        let bytes = self.table.bytes() + self.arena.bytes() + views + nodes * 3 * size_of::<Node>();
+        let nodes = nodes * 3 * size_of::<Node>();
+        let bytes = self.table.bytes() + self.arena.bytes() + views + self.held + nodes;
         self.most_bytes = self.most_bytes.max(bytes as u64);
         if bytes as u64 > self.limits.bytes {
             return Some(Why::Bytes);
