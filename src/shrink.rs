@@ -117,14 +117,19 @@ fn prove(judged: &Judged, found: &Counterexample) -> Result<Core, String> {
         ));
     }
     let spec = needed_spec(&history, &judged.spec)?;
-    let object = check::object(if judged.spec == "append" { "list" } else { &judged.spec });
+    let object = check::object(object_word(&judged.spec));
     Ok(Core { bytes, history, judgement, object, spec, kept })
+}
+
+/// What `--spec` calls that which a workload named.
+fn object_word(spec: &str) -> &str {
+    if spec == "append" { "list" } else { spec }
 }
 
 /// Whether `check` needs `--spec` for a core in which calls may be missing that said what the object is. To be refuted
 /// as another object proves nothing.
 fn needed_spec(core: &History, spec: &str) -> Result<Option<String>, String> {
-    let wanted = if spec == "append" { "list" } else { spec };
+    let wanted = object_word(spec);
     let invalid = |spec: &str| {
         check::checkers_for(core, spec).is_ok_and(|(found, checkers)| {
             let object = check::object(&found).filter(|_| check::object(wanted).is_some());

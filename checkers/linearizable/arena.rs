@@ -52,12 +52,14 @@ impl<D: Copy> Arena<D> {
         path
     }
 
-    /// Once there are many, forgets the decisions that no node comes from any more, and renumbers the others. `tail`
-    /// finds a node's last decision.
+    /// There are so many that it is time to sweep.
+    pub fn is_due(&self) -> bool {
+        self.links.len() > self.sweep_at
+    }
+
+    /// Forgets the decisions that no node comes from any more, and renumbers the others. `tail` finds a node's last
+    /// decision.
     pub fn sweep<N>(&mut self, nodes: &mut [&mut [N]], tail: impl Fn(&mut N) -> &mut u32) {
-        if self.links.len() <= self.sweep_at {
-            return;
-        }
         let mut marked = vec![false; self.links.len()];
         for node in nodes.iter_mut().flat_map(|n| n.iter_mut()) {
             let mut at = *tail(node);
@@ -100,7 +102,9 @@ mod tests {
                 tails[1] = arena.push(tails[0], i);
             }
             arena.push(tails[1], i);
-            arena.sweep(&mut [&mut tails], |t| t);
+            if arena.is_due() {
+                arena.sweep(&mut [&mut tails], |t| t);
+            }
         }
         let expected: Vec<u32> = (0..200_000).filter(|i| i % 3 == 0).collect();
         assert_eq!(arena.path(tails[0]), expected);

@@ -70,15 +70,18 @@ pub(super) fn done_or<R>(op: &Op<'_>, reply: R) -> Option<R> {
     op.is_ok().then_some(reply)
 }
 
-/// What a call about an element says: whether it was inside before. `None` if it says nothing.
-pub(super) fn was(op: &Op<'_>, history: &History) -> Result<Option<bool>, String> {
-    match op.reply() {
-        ReplyId::Read(v) => match history.value(v) {
-            Value::Bool(was) => Ok(Some(was)),
-            Value::Int(was @ 0..=1) => Ok(Some(was == 1)),
-            other => Err(format!("op #{}: {other} is neither true nor false", op.id.0)),
-        },
-        _ => Ok(None),
+/// What a call about an element says: whether it was inside before, or only that it is done.
+pub(super) fn was_or_done<R>(
+    op: &Op<'_>,
+    history: &History,
+    was: impl Fn(bool) -> R,
+    done: R,
+) -> Result<Option<R>, String> {
+    let ReplyId::Read(v) = op.reply() else { return Ok(done_or(op, done)) };
+    match history.value(v) {
+        Value::Bool(is) => Ok(Some(was(is))),
+        Value::Int(is @ 0..=1) => Ok(Some(was(is == 1))),
+        other => Err(format!("op #{}: {other} is neither true nor false", op.id.0)),
     }
 }
 
@@ -290,9 +293,7 @@ impl Bind for WholeSet {
         if op.kind() == OutcomeKind::Fail {
             return Ok(None);
         }
-        let said = || -> Result<Option<SetReply>, String> {
-            Ok(was(op, history)?.map_or_else(|| done_or(op, SetReply::Done), |was| Some(SetReply::Was(was))))
-        };
+        let said = || was_or_done(op, history, SetReply::Was, SetReply::Done);
         Ok(Some(match op.f() {
             "add" => (SetCall::Add(op.arg()), said()?),
             "remove" => (SetCall::Remove(op.arg()), said()?),

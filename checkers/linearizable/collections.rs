@@ -219,16 +219,17 @@ impl Stays {
     }
 }
 
-pub fn by(stays: &[Stay], end: u32, key: impl Fn(&Stay) -> u32) -> Vec<u32> {
+/// Things by a time of theirs up to `end`, stably: a counting sort, O(n).
+pub fn by<T>(things: &[T], end: u32, key: impl Fn(&T) -> u32) -> Vec<u32> {
     let mut at = vec![0u32; end as usize + 2];
-    for s in stays {
+    for s in things {
         at[key(s) as usize + 1] += 1;
     }
     for i in 1..at.len() {
         at[i] += at[i - 1];
     }
-    let mut sorted = vec![0; stays.len()];
-    for (k, s) in stays.iter().enumerate() {
+    let mut sorted = vec![0; things.len()];
+    for (k, s) in things.iter().enumerate() {
         let slot = &mut at[key(s) as usize];
         sorted[*slot as usize] = k as u32;
         *slot += 1;

@@ -339,8 +339,7 @@ impl<'a> Search<'a> {
 
     /// Does anything wait for an info of this group, which leads from `state` to `next`?
     fn awaited(&mut self, group: u32, state: u32, next: u32) -> bool {
-        let sure = self.table.awaited(group, false, self.window.wall);
-        sure || self.table.news(state, next, &self.window.open)
+        self.table.awaited(group, self.window.wall) || self.table.news(state, next, &self.window.open)
     }
 
     /// An open ok op that would do the same, and has a deadline.

@@ -14,7 +14,7 @@
 //! The contradiction is looked for in the last few completions first, from either state: what came before is
 //! forgotten but for the calls still open, and for one add that may or may not have happened.
 
-use super::bind::{Bind, Taken, done_or, unknown, was};
+use super::bind::{Bind, Taken, unknown, was_or_done};
 use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::objects::{Element, ElementCall, ElementReply};
@@ -250,9 +250,7 @@ impl Bind for Element {
             "contains" | "has" => ElementCall::Has,
             _ => return unknown(op, Self::NOUN),
         };
-        let reply = was(op, history)?
-            .map_or_else(|| done_or(op, ElementReply::Done), |was| Some(ElementReply::Was(was)));
-        Ok(Some((call, reply)))
+        Ok(Some((call, was_or_done(op, history, ElementReply::Was, ElementReply::Done)?)))
     }
 
     fn tell(&self, ops: &Ops, core: &[usize], story: &Story<'_>) -> Option<(&'static str, Vec<String>)> {

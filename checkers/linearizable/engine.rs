@@ -120,81 +120,59 @@ pub fn in_parts<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits, least: u
     let judge = |part: &Segment<S>, limits: &Limits| {
         let own: Vec<Timed<S>> = part.ops.iter().map(|i| ops[*i as usize].clone()).collect();
         let decided = portfolio(part.from.as_ref().unwrap_or(spec), &own, limits);
-        let answer = match decided.answer {
-            Answer::Yes(order) => Ok(order.into_iter().map(|i| part.ops[i] as usize).collect()),
-            Answer::No(_) => Err(None),
-            Answer::Unknown(why) => Err(Some(why)),
-        };
-        Judged {
-            answer,
-            by: decided.by,
-            steps: decided.steps,
-            bytes: decided.bytes,
-            settled: decided.settled,
-        }
+        renumbered(decided, |i| part.ops[i] as usize)
     };
     let bytes = limits.bytes / AT_ONCE as u64;
     let share = |part: &Segment<S>| {
         let steps = (limits.steps as u128 * part.ops.len() as u128 / ops.len() as u128) as u64;
         Limits { steps, bytes, ..*limits }
     };
-    let mut judged: Vec<Judged> = Vec::with_capacity(parts.len());
+    let mut judged: Vec<Decided<S>> = Vec::with_capacity(parts.len());
     for some in parts.chunks(AT_ONCE) {
         judged.par_extend(some.par_iter().map(|part| judge(part, &share(part))));
-        if judged.iter().any(|j| j.answer == Err(None)) {
-            break;
+        if judged.iter().any(Decided::is_no) {
+            return whole(spec, ops, judged);
         }
     }
     // What the others left over goes to those that needed more than their share.
-    let open = |j: &Judged| matches!(j.answer, Err(Some(Why::Steps | Why::Bytes)));
-    if !judged.iter().any(|j| j.answer == Err(None)) {
-        for i in 0..judged.len() {
-            let spent: u64 = judged.iter().map(|j| j.steps).sum();
-            let waiting = judged[i..].iter().filter(|j| open(j)).count() as u64;
-            if open(&judged[i]) {
-                let steps = limits.steps.saturating_sub(spent) / waiting;
-                let before = judged[i].steps;
-                judged[i] = judge(&parts[i], &Limits { steps, ..*limits });
-                judged[i].steps += before;
-            }
+    let open = |d: &Decided<S>| matches!(d.answer, Answer::Unknown(Why::Steps | Why::Bytes));
+    for i in 0..judged.len() {
+        if open(&judged[i]) {
+            let spent: u64 = judged.iter().map(|d| d.steps).sum();
+            let waiting = judged[i..].iter().filter(|d| open(d)).count() as u64;
+            let steps = limits.steps.saturating_sub(spent) / waiting;
+            let before = judged[i].steps;
+            judged[i] = judge(&parts[i], &Limits { steps, ..*limits });
+            judged[i].steps += before;
         }
     }
     whole(spec, ops, judged)
 }
 
-/// What became of a part: its order; else why not, or `None` if it has none.
-struct Judged {
-    answer: Result<Vec<usize>, Option<Why>>,
-    by: &'static str,
-    steps: u64,
-    bytes: u64,
-    settled: Pos,
-}
-
 /// The answer for all parts: there is an order if each has one; none if one has none.
-fn whole<S: Spec>(spec: &S, ops: &[Timed<S>], judged: Vec<Judged>) -> Decided<S> {
-    let steps = judged.iter().map(|j| j.steps).sum();
-    let at_once = |some: &[Judged]| some.iter().map(|j| j.bytes).sum();
-    let bytes = judged.chunks(AT_ONCE).map(at_once).max().unwrap_or(0);
-    let decisive =
-        judged.iter().find(|j| j.answer == Err(None)).or_else(|| judged.iter().find(|j| j.answer.is_err()));
-    let (answer, by, settled) = match decisive {
-        Some(Judged { answer: Err(why), by, settled, .. }) => {
-            (why.clone().map_or(Answer::No(None), Answer::Unknown), *by, *settled)
-        }
-        _ => {
-            let by = if judged.iter().all(|j| j.by == judged[0].by) { judged[0].by } else { "search" };
-            let settled = judged.last().map_or(0, |j| j.settled);
-            let order = judged.into_iter().flat_map(|j| j.answer.unwrap_or_default()).collect();
-            (replayed(spec, ops, order), by, settled)
-        }
-    };
+fn whole<S: Spec>(spec: &S, ops: &[Timed<S>], mut parts: Vec<Decided<S>>) -> Decided<S> {
+    let steps = parts.iter().map(|d| d.steps).sum();
+    let at_once = |some: &[Decided<S>]| some.iter().map(|d| d.bytes).sum();
+    let bytes = parts.chunks(AT_ONCE).map(at_once).max().unwrap_or(0);
+    let no = parts.iter().position(Decided::is_no);
+    let decisive = no.or_else(|| parts.iter().position(|d| !matches!(d.answer, Answer::Yes(_))));
+    if let Some(decisive) = decisive {
+        return Decided { steps, bytes, ..parts.swap_remove(decisive) };
+    }
+    let by = if parts.iter().all(|d| d.by == parts[0].by) { parts[0].by } else { "search" };
+    let settled = parts.last().map_or(0, |d| d.settled);
+    let orders = parts.into_iter().filter_map(|d| match d.answer {
+        Answer::Yes(order) => Some(order),
+        _ => None,
+    });
+    let answer = replayed(spec, ops, orders.flatten().collect());
     Decided { answer, by, steps, bytes, settled }
 }
 
 /// The searches in rounds of growing budget. In each: depth first, which accepts most of what is acceptable; beside
 /// it a frontier that lets infos repeat, which refutes what depth first would have to exhaust; then a narrow frontier
-/// for what is long or wide, which tries harder at hard places from round to round. At last the exact frontier with all that is left.
+/// for what is long or wide, which tries harder at hard places from round to round. At last the exact frontier with all
+/// that is left.
 fn portfolio<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> Decided<S> {
     let mut tried = Tried { spec, ops, limits, spent: 0, bytes: 0, settled: 0, why: Why::Steps };
     // More than half of the budget is never lost on it: where it fails, the frontier is what the others need, too.
@@ -329,10 +307,14 @@ pub fn decide_needed<S: Decide>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> 
         return decide(spec, ops, limits);
     }
     let part: Vec<Timed<S>> = keep.iter().map(|i| ops[*i].clone()).collect();
-    let mut decided = decide(spec, &part, limits);
+    renumbered(decide(spec, &part, limits), |i| keep[i])
+}
+
+/// What was decided of some ops, with the numbers that these have among all.
+fn renumbered<S: Spec>(mut decided: Decided<S>, number: impl Fn(usize) -> usize) -> Decided<S> {
     match &mut decided.answer {
-        Answer::Yes(order) => order.iter_mut().for_each(|i| *i = keep[*i]),
-        Answer::No(Some(refuted)) => refuted.core.iter_mut().for_each(|i| *i = keep[*i]),
+        Answer::Yes(order) => order.iter_mut().for_each(|i| *i = number(*i)),
+        Answer::No(Some(refuted)) => refuted.core.iter_mut().for_each(|i| *i = number(*i)),
         _ => {}
     }
     decided

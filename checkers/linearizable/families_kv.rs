@@ -27,10 +27,7 @@ pub fn kv(family: &Family, keys: u32) -> Option<Vec<Vec<Timed<Text>>>> {
             (rng.below(keys as u64) as u32, Timed { call, reply: None, inv: 0, res: 0 })
         })
         .collect();
-    let changes = |drawn: &[(u32, Timed<Text>)]| {
-        (0..drawn.len()).filter(|i| drawn[*i].1.call != Call::Get).collect::<Vec<usize>>()
-    };
-    let mut lost = changes(&drawn);
+    let mut lost: Vec<usize> = (0..drawn.len()).filter(|i| drawn[*i].1.call != Call::Get).collect();
     rng.shuffle(&mut lost);
     for i in lost.into_iter().take(family.infos as usize) {
         drawn[i].1.res = OPEN;

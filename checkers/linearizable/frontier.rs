@@ -273,9 +273,12 @@ impl<'a> Frontier<'a> {
                 self.live.clone_from(&before.live);
                 continue;
             }
-            let kept = retreat.iter_mut().flat_map(|r| r.kept.iter_mut()).map(|k| k.nodes.as_mut_slice());
-            let mut roots: Vec<&mut [Node]> = kept.chain([nodes.as_mut_slice()]).collect();
-            self.arena.sweep(&mut roots, |n| &mut n.tail);
+            if self.arena.is_due() {
+                let kept = retreat.iter_mut().flat_map(|r| r.kept.iter_mut());
+                let mut roots: Vec<&mut [Node]> = kept.map(|k| k.nodes.as_mut_slice()).collect();
+                roots.push(&mut nodes);
+                self.arena.sweep(&mut roots, |n| &mut n.tail);
+            }
         }
         Outcome::Survived(nodes)
     }
@@ -582,16 +585,18 @@ impl<'a> Frontier<'a> {
             }
             let again = self.table.step(state, class);
             self.piling[g] |= again != state && again != REFUSED;
-            // Early ops are left among those that may wait for it: they could not come next, but to look costs more
-            // than it saves.
-            let then = self.view(state);
-            let news =
-                self.views[then].fits.iter().zip(&self.views[view].fits).any(|(then, now)| then & !now != 0);
-            if self.table.awaited(group, news, self.wall) {
+            if self.table.awaited(group, self.wall) || self.news(view, state) {
                 found.push(Chance { group, state, ready: self.table.ready(group, self.wall) });
             }
         }
         found
+    }
+
+    /// An open op fits in this state that does not in that of the view. Early ones are left among them: they could not
+    /// come next, but to look costs more than it saves.
+    fn news(&mut self, view: usize, state: u32) -> bool {
+        let then = self.view(state);
+        self.views[then].fits.iter().zip(&self.views[view].fits).any(|(then, now)| then & !now != 0)
     }
 
     /// An open ok op that would do the same, and has a deadline.

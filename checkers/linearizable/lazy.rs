@@ -164,7 +164,9 @@ impl<'a> Lazy<'a> {
             if nodes.is_empty() {
                 return Answer::No;
             }
-            self.arena.sweep(&mut [&mut nodes], |n| &mut n.tail);
+            if self.arena.is_due() {
+                self.arena.sweep(&mut [&mut nodes], |n| &mut n.tail);
+            }
             if let Some(why) = self.spent(nodes.len()) {
                 return Answer::Spent(why);
             }

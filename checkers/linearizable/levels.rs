@@ -90,7 +90,8 @@ impl Leveled for WholeSet {
     const ORDERED: bool = false;
 }
 
-/// `None` where an element was added twice, and where there are removals or answers about single elements. O(total size of the reads + n log n).
+/// `None` where an element was added twice, and where there are removals or answers about single elements. O(total size
+/// of the reads + n log n).
 pub fn decide<S: Leveled>(ops: &[Timed<S>]) -> Option<Decision<S>> {
     if S::is_more(ops) {
         return None;

@@ -223,25 +223,12 @@ fn witness(ranks: &[Item32], stays: &Stays, empties: &[u32], times: &[u32]) -> V
             placed.push((poll, phase(0, !ranks[k]), s.take));
         }
     }
-    // By instant in linear time; few share one.
-    let mut from = vec![0u32; stays.end as usize + 2];
-    placed.iter().for_each(|p| from[p.0 as usize + 1] += 1);
-    for i in 1..from.len() {
-        from[i] += from[i - 1];
+    // Few share an instant.
+    let mut sorted = collections::by(&placed, stays.end, |p| p.0);
+    for same in sorted.chunk_by_mut(|a, b| placed[*a as usize].0 == placed[*b as usize].0) {
+        same.sort_by_key(|k| placed[*k as usize].1);
     }
-    let mut sorted = vec![(0, 0); placed.len()];
-    for (at, first, op) in placed {
-        let slot = &mut from[at as usize];
-        sorted[*slot as usize] = (first, op);
-        *slot += 1;
-    }
-    // Each slot has moved on to where the next instant begins.
-    let mut begin = 0;
-    for end in from {
-        sorted[begin as usize..end as usize].sort_by_key(|p| p.0);
-        begin = end;
-    }
-    sorted.into_iter().map(|p| p.1 as usize).collect()
+    sorted.into_iter().map(|k| placed[k as usize].2 as usize).collect()
 }
 
 impl Inverted for PriorityQueue {

@@ -13,9 +13,17 @@ pub struct Before<N, L> {
     pub live: Vec<L>,
 }
 
+impl<N, L> Before<N, L> {
+    /// Without what the open ops own.
+    fn bytes(&self) -> usize {
+        self.nodes.len() * size_of::<N>() + self.live.len() * size_of::<L>()
+    }
+}
+
 /// The last frontiers, now and then, and how often this place was tried.
 pub struct Retreat<N, L> {
     pub kept: VecDeque<Before<N, L>>,
+    bytes: usize,
     /// The width where all is well.
     narrow: usize,
     /// How often it may be lost in one place.
@@ -32,7 +40,7 @@ const FAR: usize = 64;
 
 impl<N: Clone, L: Clone> Retreat<N, L> {
     pub fn new(narrow: usize, tries: u32) -> Retreat<N, L> {
-        Retreat { kept: VecDeque::new(), narrow, tries, lost: 0, until: 0 }
+        Retreat { kept: VecDeque::new(), bytes: 0, narrow, tries, lost: 0, until: 0 }
     }
 
     /// The width for the `at`-th completion.
@@ -42,9 +50,11 @@ impl<N: Clone, L: Clone> Retreat<N, L> {
         }
         if at.is_multiple_of(STRIDE) && self.kept.back().is_none_or(|k| k.at < at) {
             if self.kept.len() == KEPT {
-                self.kept.pop_front();
+                self.bytes -= self.kept.pop_front().map_or(0, |k| k.bytes());
             }
-            self.kept.push_back(Before { at, next, nodes: nodes.to_vec(), live: live.to_vec() });
+            let before = Before { at, next, nodes: nodes.to_vec(), live: live.to_vec() };
+            self.bytes += before.bytes();
+            self.kept.push_back(before);
         }
         self.narrow << (2 * self.lost)
     }
@@ -58,14 +68,14 @@ impl<N: Clone, L: Clone> Retreat<N, L> {
         self.lost += 1;
         self.until = self.until.max(at + STRIDE);
         while self.kept.len() > 1 && self.kept.back().is_some_and(|k| k.at + far > at) {
-            self.kept.pop_back();
+            self.bytes -= self.kept.pop_back().map_or(0, |k| k.bytes());
         }
         self.kept.back()
     }
 
-    /// Of the kept frontiers, without what the open ops own.
+    /// Of the kept frontiers.
     pub fn bytes(&self) -> usize {
-        self.kept.iter().map(|k| k.nodes.len() * size_of::<N>() + k.live.len() * size_of::<L>()).sum()
+        self.bytes
     }
 }
 

@@ -154,11 +154,11 @@ impl<'a> Table<'a> {
         table
     }
 
-    /// Does anything wait for an info of this group? `news`: an ok op that could come right after it fits there and
-    /// did not before.
-    pub fn awaited(&self, group: u32, news: bool, wall: Pos) -> bool {
+    /// May another info wait for one of this group, or does the object not say? Else only an ok op can, to which it is
+    /// news.
+    pub fn awaited(&self, group: u32, wall: Pos) -> bool {
         let others = || self.waiting[group as usize].iter().any(|h| self.infos[*h as usize].from[0] < wall);
-        news || self.waiting.is_empty() || others()
+        self.waiting.is_empty() || others()
     }
 
     /// Of these ok ops one fits in `next` that does not in `state`.
