@@ -44,6 +44,8 @@ pub const NONE: u32 = u32::MAX;
 pub struct Stay {
     pub put: u32,
     pub take: u32,
+    /// Grows with the element, for objects that compare.
+    pub rank: u32,
     pub ei: u32,
     pub er: u32,
     pub di: u32,
@@ -82,35 +84,87 @@ pub struct Stays {
     pub end: u32,
 }
 
-/// First and last instant of each op, and the instant after the last. O(n log n), 16 bytes an op for a moment.
+/// First and last instant of each op, and the instant after the last. O(n), 8 bytes an op for a moment; O(n log n) where
+/// positions leave wide gaps.
 fn instants<S: Spec>(ops: &[Timed<S>]) -> (Vec<(u32, u32)>, u32) {
-    let edge = |at: Pos, i: usize| (at as u64) << 32 | i as u64;
-    let mut begins: Vec<u64> = ops.iter().enumerate().map(|(i, op)| edge(op.inv, i)).collect();
-    let ok = ops.iter().enumerate().filter(|(_, op)| op.is_ok());
-    let mut ends: Vec<u64> = ok.map(|(i, op)| edge(op.res, i)).collect();
-    if !begins.is_sorted() {
-        begins.sort_unstable();
-    }
-    ends.sort_unstable();
+    let begins = by_position(ops, |op| Some(op.inv));
+    let ends = by_position(ops, |op| op.is_ok().then_some(op.res));
     let mut spans = vec![(0, NONE); ops.len()];
     let (mut now, mut begun) = (0, 0);
     for end in ends {
         // A beginning after an end opens the next instant; of equal positions the beginning comes first.
-        let before = begins[begun..].iter().take_while(|b| **b >> 32 <= end >> 32).count();
+        let wall = ops[end as usize].res;
+        let before = begins[begun..].iter().take_while(|b| ops[**b as usize].inv <= wall).count();
         if before > 0 && begun > 0 {
             now += 1;
         }
         for begin in &begins[begun..begun + before] {
-            spans[*begin as u32 as usize].0 = now;
+            spans[*begin as usize].0 = now;
         }
         begun += before;
-        spans[end as u32 as usize].1 = now;
+        spans[end as usize].1 = now;
     }
     if begun < begins.len() {
         now += (begun > 0) as u32;
-        begins[begun..].iter().for_each(|b| spans[*b as u32 as usize].0 = now);
+        begins[begun..].iter().for_each(|b| spans[*b as usize].0 = now);
     }
     (spans, now + 1)
+}
+
+/// The ops that have a position, by it, then by number. What was recorded has two positions an op or fewer.
+fn by_position<S: Spec>(ops: &[Timed<S>], position: impl Fn(&Timed<S>) -> Option<Pos>) -> Vec<u32> {
+    let mut found: Vec<u32> = (0..).zip(ops).filter_map(|(i, op)| position(op).map(|_| i)).collect();
+    let at = |i: &u32| position(&ops[*i as usize]).unwrap_or(0);
+    if found.is_sorted_by_key(at) {
+        return found;
+    }
+    let end = found.iter().map(at).max().unwrap_or(0);
+    if end as usize / 4 > ops.len() {
+        found.sort_by_key(at);
+        return found;
+    }
+    by(&found, end, at).into_iter().map(|k| found[k as usize]).collect()
+}
+
+/// Gives each element its rank and the call that took it; both rows are by element. An error is what cannot be: the ops
+/// of the earliest such thing.
+fn matched<S: Collection>(
+    ops: &[Timed<S>],
+    all: &mut [Stay],
+    puts: &[(S::Item, u32)],
+    takes: &[(S::Item, u32)],
+) -> Option<Vec<usize>> {
+    let mut impossible: Option<(Pos, Vec<u32>)> = None;
+    let mut found = |at: Pos, core: Vec<u32>| {
+        if impossible.as_ref().is_none_or(|(first, _)| at < *first) {
+            impossible = Some((at, core));
+        }
+    };
+    let res = |i: u32| ops[i as usize].res;
+    // Four bytes an element, since these two are reached into at random; what needs the ops comes after, in their order.
+    let (mut ranks, mut takers) = (vec![0; all.len()], vec![NONE; all.len()]);
+    let mut next = takes.iter().copied().peekable();
+    for (rank, (item, k)) in (0..).zip(puts) {
+        ranks[*k as usize] = rank;
+        while let Some((_, stray)) = next.next_if(|take| take.0 < *item) {
+            found(res(stray), vec![stray]);
+        }
+        let taker = &mut takers[*k as usize];
+        while let Some((_, i)) = next.next_if(|take| take.0 == *item) {
+            match *taker {
+                NONE => *taker = i,
+                other => found(res(i).max(res(other)), vec![all[*k as usize].put, other, i]),
+            }
+        }
+    }
+    next.for_each(|(_, stray)| found(res(stray), vec![stray]));
+    for (stay, (rank, taker)) in all.iter_mut().zip(ranks.into_iter().zip(takers)) {
+        (stay.rank, stay.take) = (rank, taker);
+        if taker != NONE && res(taker) < ops[stay.put as usize].inv {
+            found(res(taker), vec![stay.put, taker]);
+        }
+    }
+    impossible.map(|(_, core)| core.into_iter().map(|i| i as usize).collect())
 }
 
 impl Stays {
@@ -122,47 +176,31 @@ impl Stays {
         if ops.len() >= 1 << 31 {
             return None;
         }
-        let mut of: Map<S::Item, u32> = Map::default();
-        of.reserve(ops.len() / 2);
-        let mut all: Vec<Stay> = Vec::with_capacity(ops.len() / 2 + 1);
-        for (i, op) in ops.iter().enumerate() {
-            if let Some(item) = S::put(&op.call) {
-                if of.insert(item, all.len() as u32).is_some() {
-                    return None;
-                }
-                all.push(Stay { put: i as u32, take: NONE, ei: 0, er: 0, di: 0, dr: 0 });
-            }
-        }
-        let mut impossible: Option<(Pos, Vec<usize>)> = None;
-        let mut found = |at: Pos, core: Vec<usize>| {
-            if impossible.as_ref().is_none_or(|(first, _)| at < *first) {
-                impossible = Some((at, core));
-            }
-        };
+        let (mut all, mut puts, mut takes) = (Vec::with_capacity(ops.len() / 2 + 1), Vec::new(), Vec::new());
         let (mut nothings, mut infos) = (Vec::new(), Vec::new());
-        for (i, op) in ops.iter().enumerate().filter(|(_, op)| S::put(&op.call).is_none()) {
-            match op.reply.as_ref().map(S::took) {
-                None => infos.push(i as u32),
-                Some(None) => nothings.push(Nothing { op: i as u32, from: 0, to: 0 }),
-                Some(Some(item)) => match of.get(&item).map(|k| &mut all[*k as usize]) {
-                    None => found(op.res, vec![i]),
-                    Some(stay) if stay.take != NONE => {
-                        let other = stay.take as usize;
-                        found(op.res.max(ops[other].res), vec![stay.put as usize, other, i]);
-                    }
-                    Some(stay) if op.res < ops[stay.put as usize].inv => {
-                        found(op.res, vec![stay.put as usize, i]);
-                    }
-                    Some(stay) => stay.take = i as u32,
-                },
+        for (i, op) in (0..).zip(ops) {
+            match (S::put(&op.call), op.reply.as_ref().map(S::took)) {
+                (Some(item), _) => {
+                    puts.push((item, all.len() as u32));
+                    all.push(Stay { put: i, take: NONE, rank: 0, ei: 0, er: 0, di: 0, dr: 0 });
+                }
+                (None, None) => infos.push(i),
+                (None, Some(None)) => nothings.push(Nothing { op: i, from: 0, to: 0 }),
+                (None, Some(Some(item))) => takes.push((item, i)),
             }
         }
-        drop(of);
-        if let Some((_, core)) = impossible {
+        // Two sorted rows cost less than a table that is reached into at random.
+        puts.sort_unstable();
+        takes.sort_unstable();
+        if puts.windows(2).any(|two| two[0].0 == two[1].0) {
+            return None;
+        }
+        if let Some(core) = matched(ops, &mut all, &puts, &takes) {
             return Some(Err(core));
         }
+        drop((puts, takes));
         infos.sort_by_key(|i| ops[*i as usize].inv);
-        all.retain(|s| s.take != NONE || ops[s.put as usize].is_ok());
+        all.retain(|s: &Stay| s.take != NONE || ops[s.put as usize].is_ok());
         let mut stays = Stays { all, nothings, infos, leaves: Vec::new(), end: 0 };
         stays.date(ops);
         Some(Ok(stays))
@@ -297,21 +335,17 @@ impl<'a> Reach<'a> {
 
 /// The rule of one object: an order of all ops but the taking calls without an answer, or ops that contradict each
 /// other. Elements that nobody returned may leave unseen, in their own window.
-type Rule = fn(&[Item32], &Stays) -> Result<Vec<usize>, Vec<usize>>;
-
-/// The rank of each element's value among all of them, for objects that compare.
-pub type Item32 = u32;
+type Rule = fn(&Stays) -> Result<Vec<usize>, Vec<usize>>;
 
 /// Decides by a rule. `None` where an element was put in twice, and where taking calls without an answer could not be
 /// given out one by one to the elements that had to leave unseen: the search must decide. A contradiction is final
 /// even then, since the rule lets any number of elements leave.
-pub fn decide<S: Collection>(spec: &S, ops: &[Timed<S>], ranked: bool, rule: Rule) -> Option<Decision<S>> {
+pub fn decide<S: Collection>(spec: &S, ops: &[Timed<S>], rule: Rule) -> Option<Decision<S>> {
     let stays = match Stays::read(ops)? {
         Ok(stays) => stays,
         Err(core) => return Some(Err(Refuted { core, reduced: None })),
     };
-    let ranks = if ranked { ranks(&stays, ops) } else { Vec::new() };
-    match rule(&ranks, &stays) {
+    match rule(&stays) {
         Err(mut core) => {
             core.sort_by_key(|i| ops[*i].inv);
             core.dedup();
@@ -320,15 +354,6 @@ pub fn decide<S: Collection>(spec: &S, ops: &[Timed<S>], ranked: bool, rule: Rul
         Ok(order) if stays.infos.is_empty() => Some(Ok(order)),
         Ok(order) => with_infos(spec, ops, &order, &stays.infos).map(Ok),
     }
-}
-
-fn ranks<S: Collection>(stays: &Stays, ops: &[Timed<S>]) -> Vec<Item32> {
-    let mut sorted: Vec<(S::Item, u32)> =
-        (0..).zip(&stays.all).filter_map(|(k, s)| Some((S::put(&ops[s.put as usize].call)?, k))).collect();
-    sorted.sort_unstable();
-    let mut ranks = vec![0; stays.all.len()];
-    (0..).zip(&sorted).for_each(|(rank, (_, k))| ranks[*k as usize] = rank);
-    ranks
 }
 
 /// The order with a taking call that nobody answered before each call for which an element has to leave first, the

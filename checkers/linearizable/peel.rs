@@ -456,6 +456,7 @@ mod tests {
                     Stay {
                         put: i as u32,
                         take: if left { NONE } else { i as u32 },
+                        rank: 0,
                         ei: t[0],
                         er: t[1],
                         di,

@@ -10,7 +10,7 @@
 
 use super::bind::{Bind, Taken, done_or, unknown};
 use super::collection_tales::{self, Inverted, Told};
-use super::collections::{self, Collection, Item32, NONE, Nothing, Reach, Stays};
+use super::collections::{self, Collection, NONE, Nothing, Reach, Stays};
 use super::engine::{Decide, Decision, Refuted};
 use super::explain::{Claim, Story};
 use super::spec::{Spec, Timed};
@@ -121,7 +121,7 @@ impl Collection for PriorityQueue {
 
 impl Decide for PriorityQueue {
     fn decide(&self, ops: &[Timed<PriorityQueue>]) -> Option<Decision<PriorityQueue>> {
-        collections::decide(self, ops, true, order)
+        collections::decide(self, ops, order)
     }
 
     fn needed(&self, ops: &[Timed<PriorityQueue>]) -> Vec<usize> {
@@ -133,16 +133,16 @@ impl Decide for PriorityQueue {
     }
 }
 
-fn order(ranks: &[Item32], stays: &Stays) -> Result<Vec<usize>, Vec<usize>> {
+fn order(stays: &Stays) -> Result<Vec<usize>, Vec<usize>> {
     let empties = stays.place_nothings()?;
-    match poll_times(ranks, stays) {
-        Ok(times) => Ok(witness(ranks, stays, &empties, &times)),
-        Err(late) => Err(outranked(ranks, stays, late)),
+    match poll_times(stays) {
+        Ok(times) => Ok(witness(stays, &empties, &times)),
+        Err(late) => Err(outranked(stays, late)),
     }
 }
 
 /// The first instant of each element's poll at which nothing larger is certainly inside, or an element without one.
-fn poll_times(ranks: &[Item32], stays: &Stays) -> Result<Vec<u32>, usize> {
+fn poll_times(stays: &Stays) -> Result<Vec<u32>, usize> {
     let all = &stays.all;
     let (ins, outs, ends) = (stays.by(|s| s.er), stays.by(|s| s.di), stays.by(|s| s.dr));
     let mut times = vec![NONE; all.len()];
@@ -155,7 +155,7 @@ fn poll_times(ranks: &[Item32], stays: &Stays) -> Result<Vec<u32>, usize> {
         // What has to be in before now, then who ran out of time.
         while let Some(k) = ins.get(i).filter(|k| all[**k as usize].er < now) {
             if all[*k as usize].is_certain() {
-                inside.push((ranks[*k as usize], *k));
+                inside.push((all[*k as usize].rank, *k));
             }
             i += 1;
         }
@@ -164,7 +164,7 @@ fn poll_times(ranks: &[Item32], stays: &Stays) -> Result<Vec<u32>, usize> {
         }
         while let Some(k) = outs.get(o).filter(|k| all[**k as usize].di == now) {
             if all[*k as usize].take != NONE {
-                waiting.push((ranks[*k as usize], *k));
+                waiting.push((all[*k as usize].rank, *k));
             }
             o += 1;
         }
@@ -198,16 +198,16 @@ fn overdue(stays: &Stays, ends: &[u32], at: &mut usize, now: u32, times: &[u32])
 }
 
 /// The poll and the fewest larger elements that cover it.
-fn outranked(ranks: &[Item32], stays: &Stays, late: usize) -> Vec<usize> {
+fn outranked(stays: &Stays, late: usize) -> Vec<usize> {
     let s = &stays.all[late];
-    let larger = stays.by(|s| s.er).into_iter().filter(|k| ranks[*k as usize] > ranks[late]);
+    let larger = stays.by(|s| s.er).into_iter().filter(|k| stays.all[*k as usize].rank > s.rank);
     let cover = Reach::new(&stays.all, larger).cover(s.di, s.dr).unwrap_or_default();
     s.ops().chain(cover.into_iter().flat_map(|k| stays.all[k as usize].ops())).collect()
 }
 
 /// At one instant: polls, the largest first, each behind its own add if that is not before; empty replies; adds. An
 /// element is added as late as can be.
-fn witness(ranks: &[Item32], stays: &Stays, empties: &[u32], times: &[u32]) -> Vec<usize> {
+fn witness(stays: &Stays, empties: &[u32], times: &[u32]) -> Vec<usize> {
     let phase = |phase: u64, then: u32| phase << 32 | then as u64;
     // Instant, what comes first in it, op.
     let mut placed: Vec<(u32, u64, u32)> = Vec::with_capacity(2 * stays.all.len() + empties.len());
@@ -217,10 +217,10 @@ fn witness(ranks: &[Item32], stays: &Stays, empties: &[u32], times: &[u32]) -> V
     for (k, s) in stays.all.iter().enumerate() {
         let poll = times[k];
         // Both or only the add; stably, so the add stays first where the keys are equal.
-        let (at, first) = if poll <= s.er { (poll, phase(0, !ranks[k])) } else { (s.er, phase(2, 0)) };
+        let (at, first) = if poll <= s.er { (poll, phase(0, !s.rank)) } else { (s.er, phase(2, 0)) };
         placed.push((at, first, s.put));
         if s.take != NONE {
-            placed.push((poll, phase(0, !ranks[k]), s.take));
+            placed.push((poll, phase(0, !s.rank), s.take));
         }
     }
     // Few share an instant.

@@ -46,7 +46,7 @@ impl Collection for Queue {
 
 impl Decide for Queue {
     fn decide(&self, ops: &[Timed<Queue>]) -> Option<Decision<Queue>> {
-        collections::decide(self, ops, false, |_, stays| order(stays))
+        collections::decide(self, ops, order)
     }
 
     fn needed(&self, ops: &[Timed<Queue>]) -> Vec<usize> {
@@ -68,7 +68,7 @@ fn order(stays: &Stays) -> Result<Vec<usize>, Vec<usize>> {
     let mut all = stays.all.clone();
     // A free instant never stands in the way of an order: who must go before it and who after cannot be the same.
     for (nothing, at) in stays.nothings.iter().zip(stays.place_nothings()?) {
-        all.push(Stay { put: NONE, take: nothing.op, ei: at, er: at, di: at, dr: at });
+        all.push(Stay { put: NONE, take: nothing.op, rank: 0, ei: at, er: at, di: at, dr: at });
     }
     let sorted = Sorter::new(&all, stays.end).run();
     match sorted {

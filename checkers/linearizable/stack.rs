@@ -108,7 +108,7 @@ impl Collection for Stack {
 
 impl Decide for Stack {
     fn decide(&self, ops: &[Timed<Stack>]) -> Option<Decision<Stack>> {
-        collections::decide(self, ops, false, |_, stays| order(stays))
+        collections::decide(self, ops, order)
     }
 
     fn needed(&self, ops: &[Timed<Stack>]) -> Vec<usize> {
