@@ -493,12 +493,16 @@ fn reservations(history: &History, judgement: &Judgement) -> String {
     text
 }
 
-/// One op on one line: `#12 p3 on n2 write x 4  1.203–1.207 s  ok`.
+/// One op on one line: `#12 p3 on n2 write x 4  ok  [1.203–1.207 s]`, without times where the record has none.
 pub fn describe(history: &History, id: history::OpId) -> String {
     let op = history.op(id);
     let node = op.node().map(|n| format!(" on {}", history.node_name(n))).unwrap_or_default();
     let seconds = |t: u64| format!("{:.3}", t as f64 / 1e9);
     let until = op.completed().map_or("open".into(), seconds);
+    let when = match history.end() {
+        0 => String::new(),
+        _ => format!("  [{}–{until} s]", seconds(op.invoked())),
+    };
     let answer = match op.outcome() {
         history::Outcome::Ok(history::Reply::Read(v)) => format!("→ {v}"),
         history::Outcome::Ok(history::Reply::Mismatch) => "refused".into(),
@@ -506,13 +510,7 @@ pub fn describe(history: &History, id: history::OpId) -> String {
         history::Outcome::Fail(e) => format!("fail: {e}"),
         history::Outcome::Info(e) => format!("info: {e}"),
     };
-    format!(
-        "#{} p{}{node} {}  {answer}  [{}–{until} s]",
-        id.0,
-        op.process().0,
-        op.call(),
-        seconds(op.invoked())
-    )
+    format!("#{} p{}{node} {}  {answer}{when}", id.0, op.process().0, op.call())
 }
 
 fn meta(args: &CheckArgs, input: &Input, spec: &str, first: &str) -> Meta {

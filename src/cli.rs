@@ -189,6 +189,7 @@ pub struct CheckArgs {
     /// Write report.html beside each file judged
     #[arg(long)]
     pub report: bool,
+    /// One machine-readable document on stdout, everything else on stderr
     #[arg(long)]
     pub json: bool,
 }
@@ -260,6 +261,7 @@ pub struct LintArgs {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub read: ReadArgs,
+    /// One machine-readable document on stdout, everything else on stderr
     #[arg(long)]
     pub json: bool,
 }
@@ -326,6 +328,7 @@ pub struct ServeArgs {
 pub struct ListArgs {
     /// workloads, nemeses, targets, bugs, checkers, models, specs, providers, promises, formats
     pub kind: String,
+    /// One machine-readable document on stdout, everything else on stderr
     #[arg(long)]
     pub json: bool,
 }
@@ -335,6 +338,7 @@ pub struct DoctorArgs {
     /// Remove what earlier runs left behind
     #[arg(long)]
     pub heal: bool,
+    /// One machine-readable document on stdout, everything else on stderr
     #[arg(long)]
     pub json: bool,
 }
@@ -348,6 +352,7 @@ pub struct BenchArgs {
     /// Only parts whose name contains this
     #[arg(long)]
     pub only: Option<String>,
+    /// One machine-readable document on stdout, everything else on stderr
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]

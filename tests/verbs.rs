@@ -292,3 +292,31 @@ fn what_a_set_says_of_single_elements_is_evidence_beside_whole_reads() {
         assert!(stdout.contains(says), "{code} {says}: {stdout}{stderr}");
     }
 }
+
+#[test]
+fn a_page_is_drawn_in_full_whatever_the_record_says_of_times() {
+    let ops = |time: &str| {
+        let says = |value: &str| format!("\"value\":{value}{time}");
+        let rows = [("write", "1", "1"), ("write", "2", "2"), ("read", "null", "1")];
+        rows.map(|(f, asked, answered)| {
+            let (asked, answered) = (says(asked), says(answered));
+            lines(&[(0, "invoke", f, &asked), (0, "ok", f, &answered)])
+        })
+    };
+    let [write, other, read] = ops("");
+    let [stamped, other_stamped, read_stamped] = ops(",\"time\":5");
+    for (verdict, text, without) in [
+        ("invalid", write.clone() + &other + &read, true),
+        ("valid", write + &read, true),
+        // Equal stamps are concurrent, so the read may come before the second write.
+        ("valid", stamped + &other_stamped + &read_stamped, false),
+    ] {
+        let directory = with_file("h.jsonl", &text);
+        let (_, stdout, stderr) = run_in(&["check", "--report", "h.jsonl"], directory.path());
+        assert!(stdout.starts_with(&format!("h.jsonl: {verdict}")), "{stdout}{stderr}");
+        assert!(!stderr.contains("could not") && !stderr.contains("panicked"), "{stderr}");
+        let page = fs::read_to_string(directory.path().join("h.report.html")).unwrap();
+        assert!(page.contains("class=\"ce-h\""), "nothing is drawn");
+        assert_eq!(page.contains("order only,"), without);
+    }
+}

@@ -34,7 +34,7 @@ struct Bar<'a> {
     op: Op<'a>,
     lane: usize,
     label: String,
-    /// Indexes into the times; the end is `None` while open.
+    /// Numbers of events; the end is `None` while open.
     start: usize,
     end: Option<usize>,
     place: Option<usize>,
@@ -45,15 +45,19 @@ struct Layout<'a> {
     bars: Vec<Bar<'a>>,
     /// Process and node of each lane.
     lanes: Vec<(u32, Option<String>, bool)>,
+    /// Of each event, in the order of the record, which is exact where stamps are equal or absent.
     times: Vec<Nanos>,
+    /// The record has times at all.
+    timed: bool,
     bands: Vec<&'a Band>,
 }
 
 impl Figure<'_> {
     fn layout(&self) -> Layout<'_> {
         let ops: Vec<Op<'_>> = self.ops.iter().map(|id| self.history.op(*id)).collect();
-        let times: BTreeSet<Nanos> =
-            ops.iter().flat_map(|o| [Some(o.invoked()), o.completed()]).flatten().collect();
+        let ends = ops.iter().filter_map(|o| Some((o.res(), o.completed()?)));
+        let events: BTreeMap<u32, Nanos> = ops.iter().map(|o| (o.inv(), o.invoked())).chain(ends).collect();
+        let (positions, times): (Vec<u32>, Vec<Nanos>) = events.into_iter().unzip();
         let (first, last) = (times.first().copied().unwrap_or(0), times.last().copied().unwrap_or(0));
         let during = |b: &&Band| b.took && b.from <= last && b.to >= first;
         let bands: Vec<&Band> = self.bands.iter().filter(during).take(4).collect();
@@ -64,14 +68,13 @@ impl Figure<'_> {
             lanes.insert((!cut_off(o), o.node().map(|n| n.0), o.process().0), cut_off(o));
         }
         let at: BTreeMap<u32, usize> = lanes.keys().enumerate().map(|(i, k)| (k.2, i)).collect();
-        let times: Vec<Nanos> = times.into_iter().collect();
-        let index = |t: Nanos| times.binary_search(&t).unwrap_or(0);
+        let index = |position: u32| positions.binary_search(&position).unwrap_or(0);
         let bars = ops.iter().map(|o| Bar {
             op: *o,
             lane: at[&o.process().0],
             label: short(o, self.history),
-            start: index(o.invoked()),
-            end: o.completed().map(index),
+            start: index(o.inv()),
+            end: o.completed().map(|_| index(o.res())),
             place: self.order.iter().position(|x| *x == o.id).map(|p| p + 1),
             bad: self.bad.contains(&o.id),
         });
@@ -79,6 +82,7 @@ impl Figure<'_> {
         Layout {
             bars: bars.collect(),
             lanes: lanes.iter().map(|((_, n, p), cut)| (*p, n.map(name), *cut)).collect(),
+            timed: self.history.end() > 0,
             times,
             bands,
         }
@@ -229,7 +233,12 @@ impl Figure<'_> {
             let (y1, y2) = (ys[bar.start], bar.end.map_or(height - 14.0, |i| ys[i]).max(ys[bar.start] + 8.0));
             let ty = y1 + *used.entry(bar.start).or_default();
             *used.entry(bar.start).or_default() += 42.0;
-            let end = bar.op.completed().map_or("never answered".into(), |t| format!("to {} s", seconds(t)));
+            let end = match bar.op.completed() {
+                Some(t) if l.timed => format!(", {} to {} s", seconds(bar.op.invoked()), seconds(t)),
+                None if l.timed => format!(", {} never answered", seconds(bar.op.invoked())),
+                Some(_) => String::new(),
+                None => ", never answered".into(),
+            };
             let node = bar
                 .op
                 .node()
@@ -257,14 +266,13 @@ impl Figure<'_> {
             );
             let _ = write!(
                 s,
-                "<text x=\"{0:.0}\" y=\"{1:.0}\" style=\"font-size:13px;font-weight:600;fill:var(--ink)\">{2}</text><text x=\"{0:.0}\" y=\"{3:.0}\" class=\"rp2\">p{4}{5}, {6} {7}</text></g>",
+                "<text x=\"{0:.0}\" y=\"{1:.0}\" style=\"font-size:13px;font-weight:600;fill:var(--ink)\">{2}</text><text x=\"{0:.0}\" y=\"{3:.0}\" class=\"rp2\">p{4}{5}{6}</text></g>",
                 text + 26.0,
                 ty + 10.0,
                 esc(&bar.label),
                 ty + 25.0,
                 bar.op.process().0,
                 esc(&node),
-                seconds(bar.op.invoked()),
                 end
             );
         }
@@ -282,7 +290,7 @@ fn reduced(edges: &[Edge]) -> Vec<&Edge> {
 
 /// An x for every time: exact in order, logarithmic in length, never less than the labels need.
 fn positions(l: &Layout<'_>) -> Vec<f64> {
-    let mut gaps: Vec<Nanos> = l.times.windows(2).map(|w| w[1] - w[0]).collect();
+    let mut gaps: Vec<Nanos> = l.times.windows(2).map(|w| w[1] - w[0]).filter(|gap| *gap > 0).collect();
     gaps.sort();
     let median = gaps.get(gaps.len() / 2).copied().unwrap_or(1).max(1) as f64;
     let mut xs: Vec<f64> = Vec::new();
@@ -399,19 +407,25 @@ fn wide_bar(bar: &Bar<'_>, xs: &[f64], y: f64, right: f64) -> String {
 
 /// Every time printed where there is room, in two rows; the ticks are complete.
 fn axis(l: &Layout<'_>, xs: &[f64], y: f64) -> String {
-    let close = l.times.windows(2).any(|w| w[1] - w[0] < 1_000_000);
+    let close = l.times.windows(2).any(|w| w[1] > w[0] && w[1] - w[0] < 1_000_000);
     let (digits, room) = if close { (6, 62.0) } else { (3, 42.0) };
+    let says = if l.timed { ["seconds,", "gaps compressed"] } else { ["order only,", "no times"] };
     let mut s = format!(
-        "<path d=\"M{LEFT} {y}H{:.1}\" class=\"axis\"/><text x=\"0\" y=\"{}\" class=\"tk\">seconds,</text><text x=\"0\" y=\"{}\" class=\"tk\">gaps compressed</text>",
+        "<path d=\"M{LEFT} {y}H{:.1}\" class=\"axis\"/><text x=\"0\" y=\"{}\" class=\"tk\">{}</text><text x=\"0\" y=\"{}\" class=\"tk\">{}</text>",
         xs.last().unwrap_or(&LEFT) + 40.0,
         y + 16.0,
-        y + 30.0
+        says[0],
+        y + 30.0,
+        says[1]
     );
-    let mut free = [f64::MIN; 2];
+    let (mut free, mut printed) = ([f64::MIN; 2], None);
     for (t, x) in l.times.iter().zip(xs) {
         let _ = write!(s, "<path d=\"M{x:.1} {y}v4\" class=\"axis\"/>");
+        if !l.timed || printed == Some(*t) {
+            continue;
+        }
         if let Some(row) = (0..2).find(|r| free[*r] <= *x) {
-            free[row] = x + room;
+            (free[row], printed) = (x + room, Some(*t));
             let text = format!("{:.digits$}", *t as f64 / 1e9);
             let _ = write!(
                 s,

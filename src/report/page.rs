@@ -363,7 +363,12 @@ fn op_row(h: &History, id: OpId, order: &[OpId], bad: &BTreeSet<OpId>) -> Json {
         "op": id.0, "place": place.unwrap_or_else(|| lost(bad.contains(&id))), "bad": bad.contains(&id), "process": op.process().0,
         "node": op.node().map_or(String::new(), |n| plain(h.node_name(n))), "call": cut(&super::words::call(&op), 80),
         "reply": cut(&super::words::reply(&op, |v| h.value(v)), 80), "outcome": outcome(&op),
-        "from": exact(op.invoked()), "to": op.completed().map_or("never".into(), exact),
+        "from": if h.end() > 0 { exact(op.invoked()) } else { String::new() },
+        "to": match op.completed() {
+            Some(t) if h.end() > 0 => exact(t),
+            Some(_) => String::new(),
+            None => "never".into(),
+        },
     })
 }
 
