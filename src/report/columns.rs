@@ -6,7 +6,7 @@
 //! byte; everything else is an index into a table of strings. When the result is above the cap, precision goes
 //! first, then the values, then ok ops in between; the head says what was left out. No drawing here.
 
-use super::words::{cut, cut_front, outcome, plain};
+use super::words::{cut, cut_front, outcome, plain, timed};
 use base64::Engine;
 use flate2::{Compression, write::GzEncoder};
 use history::{History, Nanos, Op, ReplyId, Value, ValueId};
@@ -60,9 +60,24 @@ pub fn encode(history: &History, keep: &BTreeSet<u32>, more: &Json) -> std::io::
     Ok(last)
 }
 
+/// Begin and end of an op on the axis of the timeline: in seconds, or places in the order where the record has no times.
+pub fn span(history: &History, op: &Op<'_>) -> (f64, f64) {
+    match timed(history) {
+        true => (op.invoked() as f64 / 1e9, op.gave_up().unwrap_or(history.end()) as f64 / 1e9),
+        false => (op.inv() as f64, op.res().min(history.events()) as f64),
+    }
+}
+
+/// Where that axis ends.
+pub fn end(history: &History) -> f64 {
+    if timed(history) { history.end() as f64 / 1e9 } else { history.events() as f64 }
+}
+
 struct Columns<'h> {
     history: &'h History,
     detail: &'h Detail,
+    /// Where the record has no times, places in its order are coded instead, and the unit is one event.
+    timed: bool,
     unit: Nanos,
     bytes: Vec<Vec<u8>>,
     strings: Vec<String>,
@@ -80,6 +95,7 @@ impl<'h> Columns<'h> {
         Columns {
             history,
             detail,
+            timed: timed(history),
             unit,
             bytes: vec![Vec::new(); NAMES.len()],
             strings: Vec::new(),
@@ -103,7 +119,7 @@ impl<'h> Columns<'h> {
             if thin {
                 ids.push(op.id.0);
             }
-            let at = op.invoked() / self.unit;
+            let at = if self.timed { op.invoked() / self.unit } else { op.inv() as u64 };
             self.put(0, at - before);
             before = at;
             self.op(&op);
@@ -123,15 +139,21 @@ impl<'h> Columns<'h> {
     fn head(&self, kept: u64, ids: &[u32], more: &Json) -> Json {
         let deltas: Vec<u32> = ids.iter().scan(0, |b, id| Some(id - std::mem::replace(b, *id))).collect();
         json!({
-            "n": kept, "all": self.history.len(), "unit": self.unit as f64 / 1e9, "columns": NAMES,
+            "n": kept, "all": self.history.len(), "columns": NAMES, "timed": self.timed,
+            "unit": if self.timed { self.unit as f64 / 1e9 } else { 1.0 },
             "ids": deltas, "values": self.detail.values, "strings": self.strings, "functions": self.functions,
-            "keys": self.key_names, "end": self.history.end() as f64 / 1e9,
+            "keys": self.key_names,
+            "end": end(self.history),
             "nodes": self.history.nodes().iter().map(|n| plain(n)).collect::<Vec<_>>(), "more": more,
         })
     }
 
     fn op(&mut self, op: &Op<'_>) {
-        let took = op.gave_up().map_or(0, |t| t.saturating_sub(op.invoked()) / self.unit + 1);
+        let took = match (self.timed, op.res()) {
+            (true, _) => op.gave_up().map_or(0, |t| t.saturating_sub(op.invoked()) / self.unit + 1),
+            (false, u32::MAX) => 0,
+            (false, res) => (res - op.inv()) as u64 + 1,
+        };
         let node = op.node().map_or(0, |n| n.0 as u64 + 1);
         let before = self.nodes_of.insert(op.process().0, node);
         let (f, key) = (self.function(op.f()), self.key(op.key()));

@@ -4,7 +4,7 @@
 //! wide pages, and downwards for narrow ones, both static SVG. Not here: the orders themselves (`orders`).
 
 use super::bands::{Band, paint};
-use super::words::{call, cut, cut_front, esc, label, outcome, reply, seconds};
+use super::words::{call, cut, cut_front, esc, label, outcome, reply, seconds, timed};
 use checkers::Edge;
 use history::{History, Nanos, Op, OpId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +82,7 @@ impl Figure<'_> {
         Layout {
             bars: bars.collect(),
             lanes: lanes.iter().map(|((_, n, p), cut)| (*p, n.map(name), *cut)).collect(),
-            timed: self.history.end() > 0,
+            timed: timed(self.history),
             times,
             bands,
         }

@@ -3,7 +3,7 @@
 //! Chooses words and puts parts together; drawings come from the sibling modules, layout is in `assets/`.
 
 use super::bands::{self, Band};
-use super::words::{cut, linked, outcome, plain, thousands};
+use super::words::{cut, linked, outcome, plain, thousands, timed};
 use super::{IndexRow, Page, columns, lanes, orders, plots};
 use checkers::{Counterexample, Findings, Model, Verdict, Why, Witness};
 use history::{History, Nanos, OpId, OutcomeKind};
@@ -73,7 +73,8 @@ fn values(page: &Page<'_>) -> Result<Json, String> {
     put("meta", meta(page));
     put("verdict", verdict(page));
     put("facts", json!(facts(page)));
-    put("strip", json!(bands::strip(h, &bands, &times)));
+    put("timed", json!(timed(h)));
+    put("strip", json!(if timed(h) { bands::strip(h, &bands, &times) } else { String::new() }));
     put("marks", json!(thousands(marks.len() as u64)));
     put("took", json!(bands::summary(h, &bands, true)));
     put("missed", json!(bands::summary(h, &bands, false)));
@@ -363,10 +364,10 @@ fn op_row(h: &History, id: OpId, order: &[OpId], bad: &BTreeSet<OpId>) -> Json {
         "op": id.0, "place": place.unwrap_or_else(|| lost(bad.contains(&id))), "bad": bad.contains(&id), "process": op.process().0,
         "node": op.node().map_or(String::new(), |n| plain(h.node_name(n))), "call": cut(&super::words::call(&op), 80),
         "reply": cut(&super::words::reply(&op, |v| h.value(v)), 80), "outcome": outcome(&op),
-        "from": if h.end() > 0 { exact(op.invoked()) } else { String::new() },
+        "from": if timed(h) { exact(op.invoked()) } else { op.inv().to_string() },
         "to": match op.completed() {
-            Some(t) if h.end() > 0 => exact(t),
-            Some(_) => String::new(),
+            Some(t) if timed(h) => exact(t),
+            Some(_) => op.res().to_string(),
             None => "never".into(),
         },
     })
@@ -465,7 +466,10 @@ fn facts(page: &Page<'_>) -> Vec<(String, String)> {
         },
     );
     add("Seed", text("seed"));
-    add("Took", format!("{} s", bands::number(h.end() as f64 / 1e9)));
+    add(
+        "Took",
+        if timed(h) { format!("{} s", bands::number(h.end() as f64 / 1e9)) } else { "no times".into() },
+    );
     facts
 }
 
@@ -554,10 +558,13 @@ fn draw_plots(h: &History, bands: &[Band], marks: &[Nanos]) -> Json {
         plots::FRAMES.into_iter().map(one).collect()
     };
     if h.is_empty() {
-        return json!({"empty": true});
+        return json!({"empty": "No op was recorded."});
+    }
+    if !timed(h) {
+        return json!({"empty": "The record has no times: there is nothing to plot over."});
     }
     json!({
-        "empty": false, "quantiles": series.quantiles(),
+        "empty": "", "quantiles": series.quantiles(),
         "latency": each(&|f| series.latency(f, bands, marks)), "rate": each(&|f| series.rate(f, bands)),
         "availability": each(&|f| series.availability(f, bands)), "table": series.table(),
     })
@@ -666,7 +673,8 @@ fn timeline(page: &Page<'_>, bands: &[Band], marks: &BTreeMap<u32, String>) -> R
     let s = |t: Nanos| t as f64 / 1e9;
     let mut keep: BTreeSet<u32> = marks.keys().copied().collect();
     let mut core = Map::new();
-    let mut view = (0.0, s(h.end()));
+    let end = columns::end(h);
+    let mut view = (0.0, end);
     if let Verdict::Invalid(c) = page.verdict {
         let order = orders::best(&c.reached).map_or(&[][..], |p| &p.order);
         let ids: Vec<OpId> = c.core.iter().copied().filter(|o| (o.0 as usize) < h.len()).collect();
@@ -678,12 +686,10 @@ fn timeline(page: &Page<'_>, bands: &[Band], marks: &BTreeMap<u32, String>) -> R
                 .map_or_else(|| lost(!order.is_empty() || c.first_bad == Some(*id)), |p| (p + 1).to_string());
             core.insert(id.0.to_string(), json!(place));
         }
-        if let (Some(a), Some(b)) = (
-            ids.iter().map(|o| h.op(*o).invoked()).min(),
-            ids.iter().map(|o| h.op(*o).gave_up().unwrap_or(h.end())).max(),
-        ) {
-            let pad = (s(b) - s(a)) * 0.25 + 0.02;
-            view = ((s(a) - pad).max(0.0), (s(b) + pad).min(s(h.end())));
+        let spans = ids.iter().map(|o| columns::span(h, &h.op(*o)));
+        if let Some((a, b)) = spans.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1))) {
+            let pad = (b - a) * 0.25 + if timed(h) { 0.02 } else { 4.0 };
+            view = ((a - pad).max(0.0), (b + pad).min(end));
         }
     }
     let concurrency = h.header["concurrency"].as_u64().unwrap_or(0);

@@ -3,7 +3,7 @@
 //! Everything that came from outside (keys, values, node names, errors, log lines) passes through [`plain`] before
 //! it is drawn and through [`esc`] or the template's own escaping before it is HTML. No layout here.
 
-use history::{Nanos, Op, OutcomeKind, ReplyId};
+use history::{History, Nanos, Op, OutcomeKind, ReplyId};
 use std::fmt::Write;
 
 /// Text from outside, made visible: control and direction-changing characters become `\u{…}`.
@@ -65,6 +65,11 @@ pub fn thousands(n: u64) -> String {
         out.push(c);
     }
     out
+}
+
+/// Has the record times? Where it has none, its order is all there is: places in it stand for them.
+pub fn timed(history: &History) -> bool {
+    history.end() > 0
 }
 
 /// Seconds of the run's clock with three decimals: `5.912`.

@@ -97,6 +97,29 @@ fn an_invalid_run_shows_its_counterexample() {
     clean(browser, &page);
 }
 
+/// Jepsen's `history.txt` has no times: the timeline goes by the order of the events.
+#[test]
+fn a_record_without_times_has_a_timeline_of_its_order() {
+    let Some((mut bench, binary)) = Bench::new() else { return };
+    let file = bench.directory.path().join("history.txt");
+    let ops = [("write", "1", "1"), ("write", "2", "2"), ("read", "nil", "1")];
+    let rows = ops.map(|(f, asked, got)| format!("0\t:invoke\t:{f}\t{asked}\n0\t:ok\t:{f}\t{got}\n"));
+    std::fs::write(&file, rows.concat()).expect("a file");
+    let status =
+        Command::new(&binary).args(["check", "--report"]).arg(&file).status().expect("the binary runs");
+    assert_eq!(status.code(), Some(1));
+    let page = file.with_file_name("history.report.html");
+    let browser = &mut bench.browser;
+    browser.open(&page, READY);
+    browser.wait("document.querySelectorAll('#tw tr[data-i]').length === 3");
+    let cells = browser.eval("[...document.querySelectorAll('#tw tr[data-i]')].map(r => [r.cells[1], r.cells[7]].map(c => c.innerText).join(' to ')).join(', ')");
+    assert_eq!(cells, json!("0 to 1, 2 to 3, 4 to 5"));
+    let says = browser.eval("document.querySelector('#tlst').innerText");
+    assert!(says.as_str().is_some_and(|s| s.starts_with("events 0 to 6 in their order")), "{says}");
+    assert!(browser.eval("document.querySelectorAll('#counterexample .opb').length").as_u64() >= Some(3));
+    clean(browser, &page);
+}
+
 #[test]
 fn dark_mode_changes_the_ground_and_nothing_breaks() {
     let Some((mut bench, binary)) = Bench::new() else { return };

@@ -21,7 +21,7 @@ const buf=new Uint8Array(await new Response(new Blob([packed]).stream().pipeThro
 const dv=new DataView(buf.buffer),hl=dv.getUint32(0,true),H=JSON.parse(new TextDecoder().decode(buf.subarray(4,4+hl))),M=H.more,N=H.n,U=H.unit;
 const col={};{let at=4+hl;for(const c of H.columns){const n=dv.getUint32(at,true);col[c]={i:at+4};at+=4+n}}
 function num(c){let n=0,m=1,b;do{b=buf[c.i++];n+=(b&127)*m;m*=128}while(b&128);return n}
-const OUT=['ok','info','fail'],NODES=H.nodes,END=Math.max(H.end,1e-6);
+const OUT=['ok','info','fail'],TIMED=H.timed,NODES=H.nodes,END=Math.max(H.end,1e-6);
 const inv=new Float64Array(N),comp=new Float64Array(N),P=new Int32Array(N),F=new Uint8Array(N),K=new Int32Array(N),ND=new Int16Array(N),O=new Uint8Array(N),FL=new Uint8Array(N),ID=new Int32Array(N),A=new Array(N),A2=new Array(N),R=new Array(N);
 {const near=new Map(),bound=new Map();let t=0,id=0;
  const val=(c,k)=>{const x=num(c);if(!x)return null;if(x===1)return H.strings[num(c)];const z=x-2,v=(near.get(k)||0)+(z%2?-(z+1)/2:z/2);near.set(k,v);return v};
@@ -46,7 +46,7 @@ const glyph=o=>o==='ok'?'<svg width="11" height="11" aria-hidden="true"><rect x=
 const MIN=Math.max(END/1e6,2e-5),st={a:0,b:END,off:new Set(),foff:new Set(),q:'',sel:-1,hov:-1};
 function readHash(){const h=new URLSearchParams(location.hash.slice(1));const t=/^([\d.]+)-([\d.]+)$/.exec(h.get('t')||'');if(t&&+t[2]>+t[1])[st.a,st.b]=[+t[1],+t[2]];else[st.a,st.b]=M.view;
  const hide=(h.get('hide')||'').split(',');st.off=new Set(hide.filter(x=>OUT.includes(x)));st.foff=new Set(hide.filter(x=>H.functions.includes(x)));st.q=h.get('q')||'';st.sel=h.get('op')?index(+h.get('op')):-1;
- if(st.sel>=0&&!t){const w=Math.max(.2,ms(st.sel)/400);st.a=inv[st.sel]-w;st.b=inv[st.sel]+w}const z=clamp(st.b-st.a,MIN,END);st.a=clamp(st.a,0,END-z);st.b=st.a+z}
+ if(st.sel>=0&&!t){const w=Math.max(TIMED?.2:20,ms(st.sel)/400);st.a=inv[st.sel]-w;st.b=inv[st.sel]+w}const z=clamp(st.b-st.a,MIN,END);st.a=clamp(st.a,0,END-z);st.b=st.a+z}
 let hashT;function writeHash(){clearTimeout(hashT);hashT=setTimeout(()=>{const h=new URLSearchParams();h.set('t',st.a.toFixed(4)+'-'+st.b.toFixed(4));const o=[...st.off,...st.foff];if(o.length)h.set('hide',o.join(','));if(st.q)h.set('q',st.q);if(st.sel>=0)h.set('op',ID[st.sel]);history.replaceState(null,'','#'+h.toString().replace(/%3A/g,':').replace(/%2C/g,','))},180)}
 let pred=()=>true;
 function mkPred(){const ts=st.q.trim().split(/\s+/).filter(Boolean).map(t=>{const m=/^(key|f|p|process|n|node|value|op|out|outcome|during|is):(.+)$/.exec(t);if(!m){const l=t.toLowerCase();return i=>(call(i)+' '+reply(i)+' '+key(i)+' '+name(ND[i])).toLowerCase().includes(l)}
@@ -95,11 +95,11 @@ function drawTL(){const t0=performance.now(),[g,w]=fit(tl),L=GL,W=w-GL-GR,{a,b}=
   g.globalAlpha=1}
  for(const i of new Set([st.sel,st.hov]))if(i>=0){const x=X(inv[i]);g.strokeStyle=C.ink;g.lineWidth=1.5;g.strokeRect(x-3,LY[lane[i]]-1,Math.max((comp[i]-inv[i])*px,1.4)+6,LH+2)}
  for(const[i,n]of CORE){if(comp[i]<a||inv[i]>b)continue;const x=(X(Math.max(inv[i],a))+X(Math.min(comp[i],b)))/2,y=LY[lane[i]]-1;g.fillStyle=C.paper;g.beginPath();g.arc(x,y,8,0,7);g.fill();g.fillStyle=C.ink;g.beginPath();g.arc(x,y,6.8,0,7);g.fill();g.fillStyle=C.paper;g.textAlign='center';g.font='650 9px '+FONT;g.fillText(n,x,y+.5);g.textAlign='left'}
- g.restore();g.textAlign='center';g.fillStyle=C.ink3;g.font='10.5px '+FONT;ticks.forEach(([t,x],j)=>g.fillText(t+(j===ticks.length-1?' s':''),x,BOT+11));
+ g.restore();g.textAlign='center';g.fillStyle=C.ink3;g.font='10.5px '+FONT;ticks.forEach(([t,x],j)=>g.fillText(t+(TIMED&&j===ticks.length-1?' s':''),x,BOT+11));
  LANES.forEach((l,i)=>{if(i&&LANES[i-1].node===l.node)return;let j=i;while(LANES[j+1]&&LANES[j+1].node===l.node)j++;g.textAlign='left';g.fillStyle=C.ink;g.font='600 '+(LH>9?12:10)+'px '+FONT;const small=GL<60;let nm=name(l.node);while(nm.length>2&&g.measureText(nm).width>GL-(small?4:36))nm=nm.slice(0,-2)+'…';g.fillText(nm,0,(LY[i]+LY[j]+LH)/2)});
  if(GL>50&&LH>10){g.font='11px '+FONT;g.fillStyle=C.ink3;g.textAlign='right';LANES.forEach((l,i)=>g.fillText('p'+l.c,GL-10,LY[i]+LH/2))}
  g.textAlign='left';const seen=BAD.filter(i=>inv[i]>=a&&inv[i]<=b).length;
- $('#tlst').textContent=`${a.toFixed(3)} to ${b.toFixed(3)} s: ${fmt(tot)} ops${shown<tot?`, ${fmt(shown)} match`:''}${seen?`, ${fmt(seen)} anomal${seen>1?'ies':'y'}`:''}${N<H.all?`; of ${fmt(H.all)} ops, ${fmt(N)} are on this page: all but some ok ones`:''}`;
+ $('#tlst').textContent=`${TIMED?`${a.toFixed(3)} to ${b.toFixed(3)} s`:`events ${a|0} to ${b|0} in their order; the record has no times`}: ${fmt(tot)} ops${shown<tot?`, ${fmt(shown)} match`:''}${seen?`, ${fmt(seen)} anomal${seen>1?'ies':'y'}`:''}${N<H.all?`; of ${fmt(H.all)} ops, ${fmt(N)} are on this page: all but some ok ones`:''}`;
  tl.dataset.shown=shown;tl.dataset.total=tot;lastDraw=performance.now()-t0;tl.dataset.ms=lastDraw.toFixed(1)}
 const NB=100,BINS=OUT.map(()=>new Float64Array(NB));for(let i=0;i<N;i++)BINS[O[i]][Math.min(NB-1,inv[i]/END*NB|0)]++;
 function drawOV(){const[g,w,h]=fit(ov),L=GL,W=w-GL-GR,X=t=>L+t/END*W,mx=Math.max(1,...BINS[0]),bw=W/NB;
@@ -109,17 +109,17 @@ function drawOV(){const[g,w,h]=fit(ov),L=GL,W=w-GL-GR,X=t=>L+t/END*W,mx=Math.max
  const x1=X(st.a),x2=X(st.b);g.fillStyle=C.paper;g.globalAlpha=.62;g.fillRect(L,0,x1-L,h);g.fillRect(x2,0,L+W-x2,h);g.globalAlpha=1;g.strokeStyle=C.ink2;g.lineWidth=1;g.strokeRect(x1+.5,.5,Math.max(2,x2-x1-1),h-1);g.fillStyle=C.ink2;for(const x of[x1,x2])g.fillRect(x-1.5,h/2-8,3,16);
  if(GL>50){g.fillStyle=C.ink3;g.font='11px '+FONT;g.fillText('whole run',0,h/2)}}
 let twT;function table(){clearTimeout(twT);twT=setTimeout(()=>{const r=[];let n=0;for(let i=0;i<N;i++){if(inv[i]>st.b)break;if(comp[i]<st.a||!pred(i))continue;if(++n<=250)r.push(i)}
- $('#tw').innerHTML=r.map(i=>`<tr data-i="${i}" class="${MARKS.has(i)?'bad ':''}${i===st.sel?'sel':''}"><td class="r">${ID[i]}</td><td class="r">${inv[i].toFixed(4)}</td><td>p${P[i]}</td><td>${esc(name(ND[i]))}</td><td>${esc(call(i))} <span class="dim">${esc(key(i))}</span></td><td>${esc(reply(i))}${MARKS.has(i)?' <b>'+esc(MARKS.get(i))+'</b>':''}</td><td><span class="oc">${glyph(OUT[O[i]])}${OUT[O[i]]}</span></td><td class="r">${O[i]===1?'open':ms(i).toFixed(2)}</td><td class="dim">${during(inv[i]).map(s=>s.id+' '+s.kind).join(', ')}</td></tr>`).join('')+(n>250?`<tr><td colspan="9" class="dim">${fmt(n-250)} more in this window. Zoom in, or filter, to list them.</td></tr>`:n?'':'<tr><td colspan="9" class="dim">No op matches in this window.</td></tr>');$('#twin').dataset.rows=Math.min(n,250)},60)}
+ $('#tw').innerHTML=r.map(i=>`<tr data-i="${i}" class="${MARKS.has(i)?'bad ':''}${i===st.sel?'sel':''}"><td class="r">${ID[i]}</td><td class="r">${TIMED?inv[i].toFixed(4):inv[i]}</td><td>p${P[i]}</td><td>${esc(name(ND[i]))}</td><td>${esc(call(i))} <span class="dim">${esc(key(i))}</span></td><td>${esc(reply(i))}${MARKS.has(i)?' <b>'+esc(MARKS.get(i))+'</b>':''}</td><td><span class="oc">${glyph(OUT[O[i]])}${OUT[O[i]]}</span></td><td class="r">${O[i]===1?'open':TIMED?ms(i).toFixed(2):comp[i]}</td><td class="dim">${during(inv[i]).map(s=>s.id+' '+s.kind).join(', ')}</td></tr>`).join('')+(n>250?`<tr><td colspan="9" class="dim">${fmt(n-250)} more in this window. Zoom in, or filter, to list them.</td></tr>`:n?'':'<tr><td colspan="9" class="dim">No op matches in this window.</td></tr>');$('#twin').dataset.rows=Math.min(n,250)},60)}
 let raf;function draw(t=true){cancelAnimationFrame(raf);raf=requestAnimationFrame(()=>{drawTL();drawOV()});if(t){table();writeHash()}}
 function view(a,b){const s=clamp(b-a,MIN,END);a=clamp(a,0,END-s);st.a=a;st.b=a+s;draw()}
 function zoom(f,t=(st.a+st.b)/2){view(t-(t-st.a)*f,t+(st.b-t)*f)}
-function focusOp(id,scroll){const i=index(id);if(i<0)return;st.sel=i;const w=Math.max(.06,Math.min(2,(comp[i]-inv[i])*1.2));view(inv[i]-w,inv[i]+w);if(scroll){$('#timeline').scrollIntoView();tl.focus({preventScroll:true})}}
-function nextBad(d=1){const t=MARKS.has(st.sel)?st.sel:-1,l=BAD.filter(pred);const i=d>0?l.find(i=>i>t)??l[0]:[...l].reverse().find(i=>i<t)??l.at(-1);if(i!=null){st.sel=i;const w=Math.min(st.b-st.a,.5);view(inv[i]-w/2,inv[i]+w/2)}}
+function focusOp(id,scroll){const i=index(id);if(i<0)return;st.sel=i;const w=TIMED?Math.max(.06,Math.min(2,(comp[i]-inv[i])*1.2)):Math.max(8,Math.min(200,(comp[i]-inv[i])*1.2));view(inv[i]-w,inv[i]+w);if(scroll){$('#timeline').scrollIntoView();tl.focus({preventScroll:true})}}
+function nextBad(d=1){const t=MARKS.has(st.sel)?st.sel:-1,l=BAD.filter(pred);const i=d>0?l.find(i=>i>t)??l[0]:[...l].reverse().find(i=>i<t)??l.at(-1);if(i!=null){st.sel=i;const w=Math.min(st.b-st.a,TIMED?.5:40);view(inv[i]-w/2,inv[i]+w/2)}}
 function hit(x,y){const W=tl.clientWidth-GL-GR,px=W/(st.b-st.a),t=st.a+(x-GL)/px;let best=-1,bd=7;LANES.forEach((l,k)=>{if(y<LY[k]||y>LY[k]+LH)return;let lo=0,hi=l.ops.length;while(lo<hi){const m=lo+hi>>1;comp[l.ops[m]]<t-7/px?lo=m+1:hi=m}for(let j=lo;j<l.ops.length;j++){const i=l.ops[j];if(inv[i]>t+7/px)break;if(comp[i]<t-7/px||!pred(i))continue;const d=t<inv[i]?(inv[i]-t)*px:t>comp[i]?(t-comp[i])*px:0;if(d<bd||(d===bd&&MARKS.has(i))){bd=d;best=i}}});return best}
 const tip=document.createElement('div');tip.className='tip';tip.setAttribute('role','status');document.body.append(tip);
 function showTip(h,x,y){tip.innerHTML=h;const w=tip.offsetWidth,k=tip.offsetHeight;tip.style.left=clamp(x+14>innerWidth-w-8?x-w-14:x+14,8,Math.max(8,innerWidth-w-8))+'px';tip.style.top=clamp(y+16>innerHeight-k-8?y-k-12:y+16,8,innerHeight-k-8)+'px';tip.style.visibility='visible'}
 const hideTip=()=>tip.style.visibility='hidden';
-const opTip=i=>`<b>op ${ID[i]}</b> <span class="dim">p${P[i]} at ${esc(name(ND[i]))}</span><br>${esc(call(i))} <span class="dim">${esc(key(i))}</span> → ${esc(reply(i))}${MARKS.has(i)?' <b>'+esc(MARKS.get(i))+'</b>':''}<br>${inv[i].toFixed(6)} s, ${O[i]===1?'open':ms(i).toFixed(2)+' ms'}, ${OUT[O[i]]}${during(inv[i]).length?'<br><span class="dim">during '+during(inv[i]).map(s=>`strike ${s.id}, ${s.kind}`).join('; ')+'</span>':''}`;
+const opTip=i=>`<b>op ${ID[i]}</b> <span class="dim">p${P[i]} at ${esc(name(ND[i]))}</span><br>${esc(call(i))} <span class="dim">${esc(key(i))}</span> → ${esc(reply(i))}${MARKS.has(i)?' <b>'+esc(MARKS.get(i))+'</b>':''}<br>${TIMED?inv[i].toFixed(6)+' s':'event '+inv[i]}, ${O[i]===1?'open':TIMED?ms(i).toFixed(2)+' ms':'to '+comp[i]}, ${OUT[O[i]]}${during(inv[i]).length?'<br><span class="dim">during '+during(inv[i]).map(s=>`strike ${s.id}, ${s.kind}`).join('; ')+'</span>':''}`;
 /* ---- input ---- */
 let drag=null,armed=false;
 tl.onpointerdown=e=>{drag={x:e.clientX,a:st.a,b:st.b,m:false};try{tl.setPointerCapture(e.pointerId)}catch{}armed=true};
