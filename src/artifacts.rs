@@ -229,6 +229,7 @@ pub fn judge_run(
         siblings: options.siblings.clone(),
         promise: spec.promise(),
         started: Stamp::now().pretty(),
+        file: String::new(),
     };
     Ok(publish(&history, judgement, meta, &options.directory, progress))
 }

@@ -531,6 +531,7 @@ fn meta(args: &CheckArgs, input: &Input, spec: &str, first: &str) -> Meta {
         ],
         promise: String::new(),
         started: Stamp::now().pretty(),
+        file: name,
         ..Meta::default()
     }
 }

@@ -57,6 +57,9 @@ pub struct Meta {
     pub promise: String,
     /// UTC, as it is to be printed.
     pub started: String,
+    /// The name of a history that was judged as a file, beside which the page stands; empty for a run, whose history is
+    /// `history.jsonl`.
+    pub file: String,
 }
 
 /// A page could not be made; [`render_plain`] still can.

@@ -199,6 +199,7 @@ pub fn meta(run: &Simulated) -> Meta {
         siblings: Vec::new(),
         promise: run.spec.promise(),
         started: Stamp::now().pretty(),
+        file: String::new(),
     }
 }
 

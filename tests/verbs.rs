@@ -317,6 +317,10 @@ fn a_page_is_drawn_in_full_whatever_the_record_says_of_times() {
         assert!(!stderr.contains("could not") && !stderr.contains("panicked"), "{stderr}");
         let page = fs::read_to_string(directory.path().join("h.report.html")).unwrap();
         assert!(page.contains("class=\"ce-h\""), "nothing is drawn");
+        assert!(
+            page.contains("href=\"./h.jsonl\"") && !page.contains("history.jsonl"),
+            "another file is named"
+        );
         assert_eq!(page.contains("order only,"), without);
     }
 }

@@ -4,7 +4,7 @@
 
 use super::bands::{self, Band};
 use super::words::{cut, linked, outcome, plain, thousands, timed};
-use super::{IndexRow, Page, columns, lanes, orders, plots};
+use super::{IndexRow, Meta, Page, columns, lanes, orders, plots};
 use checkers::{Counterexample, Findings, Model, Verdict, Why, Witness};
 use history::{History, Nanos, OpId, OutcomeKind};
 use serde_json::{Map, Value as Json, json};
@@ -109,8 +109,20 @@ fn meta(page: &Page<'_>) -> Json {
         "run": plain(&m.run), "title": plain(&title), "command": plain(&m.command), "promise": plain(&m.promise),
         "started": plain(&m.started), "host": pairs(&m.host), "not_injected": pairs(&m.not_injected),
         "logs": pairs(&m.logs.iter().map(|(n, t)| (n.clone(), tail(t))).collect::<Vec<_>>()), "siblings": siblings,
-        "header": header(page.history),
+        "header": header(page.history), "file": plain(file_of(m)), "file_href": address(file_of(m)), "offline": !m.file.is_empty(),
     })
+}
+
+/// The history beside the page.
+fn file_of(meta: &Meta) -> &str {
+    if meta.file.is_empty() { "history.jsonl" } else { &meta.file }
+}
+
+/// A file's name as a relative address: nothing in it begins a scheme, a query or a fragment.
+fn address(name: &str) -> String {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let each = name.bytes().map(|b| if safe(b) { (b as char).to_string() } else { format!("%{b:02X}") });
+    each.fold("./".to_string(), |all, one| all + &one)
 }
 
 /// The last lines of a log, so that five of them stay a small part of the page.
@@ -268,14 +280,14 @@ fn valid_sentence(page: &Page<'_>, w: &Witness) -> String {
 
 /// The command that would settle an unknown verdict.
 fn settle(page: &Page<'_>, why: &Why) -> String {
-    let again = plain(&page.meta.command);
+    let (again, file) = (plain(&page.meta.command), plain(file_of(page.meta)));
     match why {
-        Why::Steps => "schism check history.jsonl --budget-steps 2000000000".into(),
-        Why::Bytes => "schism check history.jsonl --memory 8GiB".into(),
-        Why::Window => "schism check history.jsonl --model all".into(),
+        Why::Steps => format!("schism check {file} --budget-steps 2000000000"),
+        Why::Bytes => format!("schism check {file} --memory 8GiB"),
+        Why::Window => format!("schism check {file} --model all"),
         Why::NoEffect => "schism doctor".into(),
         Why::Vacuous => longer(&again),
-        Why::Unsupported(_) | Why::Disagreement | Why::Panic(_) => "schism lint history.jsonl".into(),
+        Why::Unsupported(_) | Why::Disagreement | Why::Panic(_) => format!("schism lint {file}"),
         _ => again,
     }
 }
@@ -606,7 +618,7 @@ fn functions(h: &History) -> Vec<Json> {
             "info" => 1,
             _ => 2,
         }] += 1;
-        if let (true, Some(t)) = (op.is_ok(), op.completed()) {
+        if let (true, Some(t)) = (op.is_ok() && timed(h), op.completed()) {
             entry.1.push(t - op.invoked());
         }
     }

@@ -338,5 +338,6 @@ pub fn meta() -> crate::report::Meta {
         siblings: vec![pair("the correct mode", "../correct/report.html")],
         promise: "linearizable under partition, kill and pause, for every workload on registers".into(),
         started: "2026-11-20 21:04:07 UTC".into(),
+        file: String::new(),
     }
 }

@@ -147,6 +147,7 @@ fn text_from_outside_stays_text() {
         ],
         promise: HOSTILE.into(),
         started: HOSTILE.into(),
+        file: HOSTILE.into(),
     };
     let mut bad = sample::invalid(&h);
     if let Verdict::Invalid(c) = &mut bad {
