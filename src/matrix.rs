@@ -320,7 +320,9 @@ fn render(sections: &[(&str, &str, Vec<Row>)]) -> String {
     let mut text = String::from(
         "# Track record\n\nWritten by `cargo run --release -- bench matrix`; every row can be repeated with the seeds \
          1, 2, 3, … of the command that `schism sim` or `schism test` takes.\nZero alarms in n runs bound the alarm rate \
-         below 3/n at 95 % (rule of three).\n",
+         below 3/n at 95 % (rule of three).\n\nBeside this page: [check.md](check.md), what the linearizability checker \
+         costs; [fuzzing.md](fuzzing.md), executions and findings of the fuzzers; [mutants.md](mutants.md), mistakes made on \
+         purpose in the checkers, and which a test notices.\n",
     );
     for (title, about, rows) in sections {
         let runs: u64 = rows.iter().map(|r| r.runs).sum();
