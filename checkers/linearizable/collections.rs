@@ -10,7 +10,7 @@
 
 use super::engine::{Decision, Refuted};
 use super::hash::Map;
-use super::spec::{Pos, Spec, Timed};
+use super::spec::{Pos, Spec, Timed, precedes};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -150,7 +150,7 @@ impl Stays {
                         let other = stay.take as usize;
                         found(op.res.max(ops[other].res), vec![stay.put as usize, other, i]);
                     }
-                    Some(stay) if op.res < ops[stay.put as usize].inv => {
+                    Some(stay) if precedes(op.res, ops[stay.put as usize].inv) => {
                         found(op.res, vec![stay.put as usize, i]);
                     }
                     Some(stay) => stay.take = i as u32,

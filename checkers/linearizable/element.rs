@@ -19,7 +19,7 @@ use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::objects::{Element, ElementCall, ElementReply};
 use super::preprocess;
-use super::spec::{OPEN, Spec, Timed};
+use super::spec::{OPEN, Spec, Timed, precedes};
 use super::story::capital;
 use history::{History, Op, OutcomeKind};
 use std::cmp::Reverse;
@@ -258,7 +258,7 @@ impl Bind for Element {
         proof.sort_by_key(|i| ops[*i].res);
         let (bad, before) = proof.split_last()?;
         let (needs, _) = need(&ops[*bad])?;
-        let asked = |call| ops.iter().any(|o| o.call == call && o.inv < ops[*bad].res);
+        let asked = |call| ops.iter().any(|o| o.call == call && !precedes(ops[*bad].res, o.inv));
         let head =
             format!("{} is not linearizable: {} {}", story.subject(), story.full(*bad), says(&ops[*bad]));
         let (pattern, mut words) = match needs {
@@ -273,7 +273,7 @@ impl Bind for Element {
             false => ("lost element", vec![format!("{head}, but it must have been there.")]),
         };
         for i in before.iter().rev().take(3).rev() {
-            let when = match ops[*i].res < ops[*bad].inv {
+            let when = match precedes(ops[*i].res, ops[*bad].inv) {
                 true => format!("and completed {} before {} began", story.gap(*i, *bad), story.short(*bad)),
                 false => format!("while {} was open", story.short(*bad)),
             };

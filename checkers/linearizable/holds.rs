@@ -14,7 +14,7 @@
 use super::engine::{Decision, Refuted};
 use super::hash::Map;
 use super::objects::MutexCall;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 use super::story::{Story, capital};
 
 /// From the first acquire of an owner to the release that freed the lock. Indices of ops.
@@ -40,7 +40,7 @@ pub fn blocks<S: Spec<Call = MutexCall>>(ops: &[Timed<S>], most: Option<u32>) ->
             turns.len() - 1
         });
         // `OPEN` is later than any invocation: an owner that goes on after an open op is caught here too.
-        if turns[slot].last().is_some_and(|before| ops[*before].res >= ops[i].inv) {
+        if turns[slot].last().is_some_and(|before| !precedes(ops[*before].res, ops[i].inv)) {
             return None;
         }
         turns[slot].push(i);
@@ -55,7 +55,7 @@ pub fn blocks<S: Spec<Call = MutexCall>>(ops: &[Timed<S>], most: Option<u32>) ->
     blocks.sort_by_key(|b| ops[b.from].res);
     for pair in blocks.windows(2) {
         let (a, b) = (&pair[0], &pair[1]);
-        if a.until.is_none_or(|release| ops[release].inv > ops[b.from].res) {
+        if a.until.is_none_or(|release| precedes(ops[b.from].res, ops[release].inv)) {
             return Some(Err([Some(a.from), a.until, Some(b.from), b.until].into_iter().flatten().collect()));
         }
     }
@@ -163,10 +163,9 @@ pub fn tell<S: Spec<Call = MutexCall>>(
             *last,
         ),
         ([_, _], _) => {
-            let (a, b) = match ops[granted[0]].res < ops[granted[1]].res {
-                true => (granted[0], granted[1]),
-                false => (granted[1], granted[0]),
-            };
+            let mut both = [granted[0], granted[1]];
+            both.sort_by_key(|i| ops[*i].res);
+            let [a, b] = both;
             let freed = released.iter().copied().find(|r| owner(*r) == owner(a));
             let words = vec![
                 format!(

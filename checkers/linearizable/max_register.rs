@@ -15,7 +15,7 @@ use super::bind::{Bind, Taken, done_or, unknown};
 use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::hash::Map;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 use super::story::capital;
 use history::{History, Op, OutcomeKind, ReplyId, ValueId};
 use std::collections::BTreeMap;
@@ -190,7 +190,7 @@ fn core(ops: &Ops, read: usize) -> Vec<usize> {
     let mut core = vec![read];
     let write = first_write(ops, value);
     core.extend(write);
-    if value.is_some() && write.is_none_or(|w| ops[w].inv > ops[read].res) {
+    if value.is_some() && write.is_none_or(|w| precedes(ops[read].res, ops[w].inv)) {
         return core;
     }
     if let Some(higher) = above(ops, read, value) {
@@ -235,7 +235,7 @@ impl Bind for MaxRegister {
                     "No call that succeeded or may have succeeded writes it.".into(),
                 ],
             ),
-            (Some(w), _) if ops[w].inv > ops[read].res => (
+            (Some(w), _) if precedes(ops[read].res, ops[w].inv) => (
                 "future read",
                 vec![
                     format!("{head} before anybody had asked to write it."),
@@ -256,7 +256,7 @@ impl Bind for MaxRegister {
                         number(seen(&ops[higher]).flatten())
                     ),
                 };
-                match write.filter(|_| ops[higher].res >= ops[read].inv) {
+                match write.filter(|_| !precedes(ops[higher].res, ops[read].inv)) {
                     None => (
                         "stale read",
                         vec![

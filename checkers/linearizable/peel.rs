@@ -23,7 +23,7 @@ pub fn peel(all: &[Stay], end: u32, boundaries: &[u32]) -> Peeled {
         turn: (0..all.len() as u32).map(|k| all.len() as u32 + k).collect(),
         stuck: Vec::new(),
     };
-    let mut bounds = Instants::new(end + 1);
+    let mut bounds = Instants::new(end);
     boundaries.iter().for_each(|b| bounds.insert(*b));
     let mut depth = Depth::new(all, end);
     let mut windows = Windows::new(all, end);
@@ -220,6 +220,7 @@ impl Windows {
 struct Instants(Vec<Vec<u64>>);
 
 impl Instants {
+    /// Of instants up to `end`.
     fn new(end: u32) -> Instants {
         let (mut levels, mut n) = (Vec::new(), end as usize);
         loop {

@@ -7,7 +7,7 @@
 use super::bind::Bind;
 use super::explain::Claim;
 use super::objects::{Register, RegisterCall, RegisterReply};
-use super::spec::Timed;
+use super::spec::{Timed, precedes};
 use super::story::{Story, capital};
 use history::{OutcomeKind, ValueId};
 
@@ -16,7 +16,8 @@ type Ops<'a> = &'a [Timed<Register>];
 /// A contradiction that ends with `bad`, an ok op.
 pub fn claim(spec: &Register, ops: Ops, bad: usize, story: &Story<'_>) -> Option<Claim<Register>> {
     let value = spec.sees(&ops[bad])?;
-    let made = |i: &usize| *i != bad && ops[*i].inv < ops[bad].res && spec.makes(&ops[*i]) == Some(value);
+    let made =
+        |i: &usize| *i != bad && !precedes(ops[bad].res, ops[*i].inv) && spec.makes(&ops[*i]) == Some(value);
     let producers: Vec<usize> = (0..ops.len()).filter(made).collect();
     let initial = spec.init == value;
     if producers.is_empty() && !initial {
@@ -170,15 +171,15 @@ fn overwritten(
         ([one], false) => users.chain([*one]).min_by_key(|i| ops[*i].res),
         _ => producers.iter().copied().max_by_key(|i| ops[*i].res),
     };
-    let from = settled.map_or(0, |i| ops[i].res);
     // A value stored once and replaced by a successful cas is gone, whenever it was stored.
     let once = producers.len() + initial as usize == 1;
     let away = |i: &usize| {
         matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value)
             && ops[*i].reply == Some(RegisterReply::Done)
     };
-    let replaced =
-        (0..ops.len()).filter(|i| once && away(i) && ops[*i].res < ops[bad].inv).min_by_key(|i| ops[*i].res);
+    let replaced = (0..ops.len())
+        .filter(|i| once && away(i) && precedes(ops[*i].res, ops[bad].inv))
+        .min_by_key(|i| ops[*i].res);
     if let Some(cas) = replaced {
         let mut core = producers.to_vec();
         core.extend([cas, bad]);
@@ -187,7 +188,7 @@ fn overwritten(
         return Some(Claim { pattern, core, also: vec![], groups: vec![], words, of: Default::default() });
     }
     let inside = |i: &usize| {
-        ops[*i].is_ok() && (settled.is_none() || ops[*i].inv > from) && ops[*i].res < ops[bad].inv
+        settled.is_none_or(|s| precedes(ops[s].res, ops[*i].inv)) && precedes(ops[*i].res, ops[bad].inv)
     };
     let other = |v: Option<ValueId>| v.is_some_and(|w| w != value);
     let writer =
@@ -223,7 +224,8 @@ fn overwritten(
     core.extend(settled);
     // What a value that was only seen came from, so that the core stands alone.
     if let Some(new) = spec.sees(&ops[between]).filter(|_| pattern == "new/old inversion") {
-        let source = |i: &usize| spec.makes(&ops[*i]) == Some(new) && ops[*i].inv < ops[between].res;
+        let source =
+            |i: &usize| spec.makes(&ops[*i]) == Some(new) && !precedes(ops[between].res, ops[*i].inv);
         let sources: Vec<usize> = (0..ops.len()).filter(source).collect();
         groups.extend(few_or_line(&mut core, &sources, &story.value(new)));
     }
@@ -351,7 +353,7 @@ pub fn tell(
             let of = |i: usize| spec.makes(&ops[i]).or(spec.sees(&ops[i]));
             if let (Some(x), Some(y)) = (of(*a), of(*b))
                 && x != y
-                && ops[*a].res < ops[*b].inv
+                && precedes(ops[*a].res, ops[*b].inv)
             {
                 words.push(format!(
                     "{} ({}) completed {} before {} ({}) was invoked, so {} came first.",
