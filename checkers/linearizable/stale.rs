@@ -16,8 +16,8 @@ type Ops<'a> = &'a [Timed<Register>];
 /// A contradiction that ends with `bad`, an ok op.
 pub fn claim(spec: &Register, ops: Ops, bad: usize, story: &Story<'_>) -> Option<Claim<Register>> {
     let value = spec.sees(&ops[bad])?;
-    let made =
-        |i: &usize| *i != bad && !precedes(ops[bad].res, ops[*i].inv) && spec.makes(&ops[*i]) == Some(value);
+    // Nothing makes what it sees.
+    let made = |i: &usize| !precedes(ops[bad].res, ops[*i].inv) && spec.makes(&ops[*i]) == Some(value);
     let producers: Vec<usize> = (0..ops.len()).filter(made).collect();
     let initial = spec.init == value;
     if producers.is_empty() && !initial {
@@ -167,7 +167,6 @@ fn overwritten(
     // The moment by which every store of the value had happened, and the op that proves it. A value stored once
     // had been stored when the first op that saw it completed.
     let settled = match (producers, initial) {
-        ([], true) => None,
         ([one], false) => users.chain([*one]).min_by_key(|i| ops[*i].res),
         _ => producers.iter().copied().max_by_key(|i| ops[*i].res),
     };

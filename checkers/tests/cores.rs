@@ -9,10 +9,14 @@ mod common;
 use checkers::linearizable::Linearizable;
 use checkers::linearizable::bind::Bind;
 use checkers::linearizable::engine::Decide;
+use checkers::linearizable::families::Family;
+use checkers::linearizable::objects::*;
+use checkers::linearizable::priority_queue::{PriorityQueue, PriorityQueueCall, PriorityQueueReply};
 use checkers::linearizable::spec::Timed;
+use checkers::linearizable::stack::{Stack, StackCall, StackReply};
 use checkers::{Budget, Checker, Verdict};
 use common::golden::{compare, digest};
-use common::{asked, atomic};
+use common::{asked, atomic, v};
 use history::Value;
 use history::rng::Rng;
 
@@ -33,19 +37,23 @@ fn refuted<S: Decide>(spec: &S, ops: &[Timed<S>]) -> Option<String> {
     Some(format!("{by}{}{reduced}", core.join(" ")))
 }
 
-/// As many contradictions as asked for, a few to a line.
+/// As many contradictions as asked for, a few to a line; of what turned out valid the orders that were shown.
 fn closed<S: Decide>(spec: &S, most: usize, mut draw: impl FnMut(u32) -> Vec<Timed<S>>) -> Vec<String> {
-    let mut found = Vec::new();
+    let (mut found, mut orders) = (Vec::new(), Vec::new());
     for round in 0..40 * most as u32 {
         let ops = draw(round);
         let needed: Vec<Timed<S>> = spec.needed(&ops).into_iter().map(|i| ops[i].clone()).collect();
-        found.extend(refuted(spec, &needed));
+        match spec.decide(&needed) {
+            Some(Ok(order)) => orders.push(order),
+            _ => found.extend(refuted(spec, &needed)),
+        }
         if found.len() == most {
             break;
         }
     }
     assert!(found.len() == most, "only {} contradictions", found.len());
-    found.chunks(8).map(|some| some.join(" | ")).collect()
+    let orders = [format!("{} orders: {}", orders.len(), digest(orders))];
+    found.chunks(8).map(|some| some.join(" | ")).chain(orders).collect()
 }
 
 /// Positions halved on every third, so that some touch.
@@ -106,6 +114,82 @@ fn explained<S: Bind>(world: &atomic::World<S>, values: [u32; 2], most: usize) -
         }
     }
     lines
+}
+
+/// Elements put in and taken out at any time: few pairs of them contradict each other, many rings do.
+fn at_any_time<S: Decide>(
+    rng: &mut Rng,
+    n: usize,
+    put: fn(u32) -> atomic::Answered<S>,
+    take: fn(u32) -> atomic::Answered<S>,
+) -> Vec<Timed<S>> {
+    let mut positions: Vec<u32> = (0..4 * n as u32).collect();
+    rng.shuffle(&mut positions);
+    let mut ops = Vec::new();
+    for (k, at) in (1..).zip(positions.chunks_mut(4)) {
+        at.sort_unstable();
+        let op = |(call, reply): atomic::Answered<S>, inv, res| Timed { call, reply: Some(reply), inv, res };
+        ops.push(op(put(k), at[0], at[1]));
+        if !rng.chance(0.1) {
+            ops.push(op(take(k), at[2], at[3]));
+        }
+    }
+    ops
+}
+
+fn of_any_time<S: Decide>(
+    spec: &S,
+    name: &str,
+    put: fn(u32) -> atomic::Answered<S>,
+    take: fn(u32) -> atomic::Answered<S>,
+) {
+    let mut rng = Rng::new(1, name);
+    let lines = closed(spec, 96, |round| {
+        let ops = at_any_time(&mut rng, [3, 4, 5, 7, 12, 30][round as usize % 6], put, take);
+        now_and_then_coarse(round / 3, ops)
+    });
+    compare("cores.txt", WRITTEN, name, &lines);
+}
+
+#[test]
+fn of_collections_at_any_time() {
+    of_any_time(
+        &Queue,
+        "queues at any time",
+        |k| (QueueCall::Enqueue(v(k)), QueueReply::Done),
+        |k| (QueueCall::Dequeue, QueueReply::Took(v(k))),
+    );
+    of_any_time(
+        &Stack,
+        "stacks at any time",
+        |k| (StackCall::Push(v(k)), StackReply::Done),
+        |k| (StackCall::Pop, StackReply::Took(v(k))),
+    );
+    of_any_time(
+        &PriorityQueue,
+        "priority queues at any time",
+        |k| (PriorityQueueCall::Add(k as i64), PriorityQueueReply::Done),
+        |k| (PriorityQueueCall::Poll, PriorityQueueReply::Took(k as i64)),
+    );
+}
+
+/// Stale reads where values repeat, for which the sweep has to choose among many writes.
+#[test]
+fn of_stale_reads() {
+    let family = Family::parse("register:4:c6:n60:stale").unwrap();
+    let lines = closed(&Register::default(), 96, |round| {
+        now_and_then_coarse(round, family.ops(round as u64).unwrap_or_default())
+    });
+    compare("cores.txt", WRITTEN, "stale reads", &lines);
+}
+
+/// Many calls that may have happened: more than a contradiction of few ops can use.
+#[test]
+fn of_elements_with_many_infos() {
+    let (mut rng, world) = (Rng::new(4, "infos"), asked::element());
+    let lines =
+        closed(&world.spec, 64, |round| asked::random(&world, &mut rng, 60, [40, 60][round as usize % 2], 2));
+    compare("cores.txt", WRITTEN, "elements with many infos", &lines);
 }
 
 #[test]

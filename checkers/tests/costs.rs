@@ -219,6 +219,9 @@ fn of_other_objects() {
     let mut lines = Vec::new();
     asked(&mut lines, "priority queue", &asked::priority_queue());
     asked(&mut lines, "amounts", &asked::amounts());
+    asked(&mut lines, "max-register", &asked::max_register());
+    asked(&mut lines, "element", &asked::element());
+    asked(&mut lines, "whole set", &asked::whole_set());
     asked(&mut lines, "semaphore", &asked::semaphore());
     asked(&mut lines, "multi-register", &asked::multi_register());
     asked(&mut lines, "versioned", &asked::versioned());
@@ -255,11 +258,13 @@ fn chained(names: &[&str]) -> Vec<Timed<Register>> {
 #[test]
 fn of_parts() {
     let (easy, hard) = ("register:3:c2:n20", "cas:3:refused:c9:n40");
+    let (long, hopeless) = ("register:3:c2:n200", "cas:20:refused:c20:n60:stale");
     let mut lines = Vec::new();
     for (name, names) in [
         ("easy", vec![easy; 10]),
         ("one hard", vec![easy, easy, hard, easy]),
         ("two hard", vec![hard, easy, hard, easy, easy]),
+        ("two hard, much left", vec![hopeless, long, hopeless, easy]),
         ("last stale", vec![easy, hard, "cas:3:c5:n30:stale"]),
         ("with infos", vec![easy, hard, "cas:2:c4:m6:n30"]),
     ] {
@@ -299,6 +304,7 @@ fn of_forgetting() {
     }
     let whole: Engine<Register> = |s, o, l| of_all(engine::in_parts(s, o, l, o.len()));
     lines.extend(at(&[(120_000, 60_000), (120_000, 140_000)], &narrow, whole));
+    lines.extend(at(&[(60_000, 1 << 30)], &narrow, |s, o, l| of(frontier::cegar(s, o, l))));
     compare("costs.txt", WRITTEN, "forgetting", &lines);
 }
 

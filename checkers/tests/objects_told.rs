@@ -195,6 +195,8 @@ const DECOYS: &[(&str, &str)] = &[
         "max-register",
         "p0 write x 9 |--?\n p1 write x 2      |--|\n p2 read x 2            |--|\n p2 read x 9                 |--|",
     ),
+    // What a read that was never answered saw is nobody's business.
+    ("max-register", "p0 write x 9 |--?\n p1 read x       |--?\n p2 read x 9 |--|"),
     // Taken out by a call that was never answered.
     (
         "set",
