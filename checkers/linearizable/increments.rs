@@ -113,7 +113,8 @@ impl<'a> Sweep<'a> {
                 }
                 (Some(CounterReply::Sum(v)), _, false) if v == self.level => self.put(i),
                 (Some(CounterReply::Sum(v)), _, false) => self.waiting.entry(v).or_default().push(i),
-                (Some(CounterReply::Sum(v)), _, true) if !self.placed[i] => {
+                (Some(CounterReply::Sum(v)), _, true) => {
+                    // The level is there already if the read is placed.
                     while self.level < v {
                         let raised = self.raise().ok_or(i)?;
                         self.forced.push((raised, i));

@@ -150,12 +150,14 @@ impl<S: Leveled> Chain<'_, S> {
     fn forked(&self, a: usize, b: usize) -> Refuted<S> {
         let (x, y) = (self.seen(a), self.seen(b));
         let only = |x: &[ValueId], y: &[ValueId]| x.iter().copied().find(|v| !y.contains(v));
-        let mut about: Vec<ValueId> = only(x, y).into_iter().chain(only(y, x)).collect();
-        if about.len() < 2 || (S::ORDERED && only(x, y).is_none()) {
-            // The same elements in another order: the first place where they differ.
-            let at = x.iter().zip(y).position(|(v, w)| v != w).unwrap_or(0);
-            about = vec![x[at], y[at]];
-        }
+        let about = match (only(x, y), only(y, x)) {
+            (Some(v), Some(w)) => [v, w],
+            // All of the shorter one, in another order: the first place where they differ.
+            _ => {
+                let at = x.iter().zip(y).position(|(v, w)| v != w).unwrap_or(0);
+                [x[at], y[at]]
+            }
+        };
         let mut core = vec![a, b];
         core.extend(about.iter().filter_map(|v| self.adder.get(v)));
         self.refuted(&core, &about)

@@ -110,13 +110,18 @@ impl<K: Slot> Slots<K> {
         self.slots.len() * size_of::<K>()
     }
 
+    /// Beyond seven tenths, probes become long.
+    fn is_full(&self) -> bool {
+        self.used * 10 >= self.slots.len() * 7
+    }
+
     fn contains(&self, key: &K) -> bool {
         if self.used == 0 {
             return false;
         }
         let mask = self.slots.len() - 1;
         let home = key.hash() & mask;
-        let replacing = self.slots.len() * 2 > self.most && self.used * 10 >= self.slots.len() * 7;
+        let replacing = self.is_full() && self.slots.len() == self.most;
         if replacing && self.slots[home ^ 1] == *key {
             return true;
         }
@@ -132,8 +137,8 @@ impl<K: Slot> Slots<K> {
     }
 
     fn insert(&mut self, key: K) -> bool {
-        if self.used * 10 >= self.slots.len() * 7 {
-            if self.slots.len() * 2 > self.most {
+        if self.is_full() {
+            if self.slots.len() == self.most {
                 return self.replace(key);
             }
             self.grow();

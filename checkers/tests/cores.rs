@@ -230,7 +230,7 @@ fn of_elements() {
 
 #[test]
 fn of_increments() {
-    of_asked("increments", &asked::increments(), 96);
+    of_asked("increments", &asked::increments(), 240);
 }
 
 #[test]
@@ -241,6 +241,11 @@ fn of_amounts() {
 #[test]
 fn of_max_registers() {
     of_asked("max-registers", &asked::max_register(), 96);
+}
+
+#[test]
+fn of_lists_with_lies_inside() {
+    of_asked("lists with lies inside", &asked::list(), 96);
 }
 
 #[test]

@@ -175,6 +175,15 @@ fn of_wide_cas() {
 }
 
 #[test]
+fn of_very_many_classes() {
+    let ops = Family::parse("register:unique:c3:n1200").unwrap().ops(1).unwrap();
+    let limits = [(1_000, 1 << 30), (50_000, 1 << 30)];
+    let mut lines = at(&limits, &ops, |s, o, l| of(dfs::search(s, o, l)));
+    lines.extend(at(&limits, &ops, |s, o, l| of(frontier::beam(s, o, 8, 3, l))));
+    compare("costs.txt", WRITTEN, "very many classes", &lines);
+}
+
+#[test]
 fn of_many_classes() {
     compare(
         "costs.txt",
@@ -303,7 +312,7 @@ fn of_forgetting() {
         lines.extend(at(&limits, ops, |s, o, l| of(dfs::search(s, o, l))));
     }
     let whole: Engine<Register> = |s, o, l| of_all(engine::in_parts(s, o, l, o.len()));
-    lines.extend(at(&[(120_000, 60_000), (120_000, 140_000)], &narrow, whole));
+    lines.extend(at(&[(45_000, 60_000), (120_000, 60_000), (120_000, 140_000)], &narrow, whole));
     lines.extend(at(&[(60_000, 1 << 30)], &narrow, |s, o, l| of(frontier::cegar(s, o, l))));
     compare("costs.txt", WRITTEN, "forgetting", &lines);
 }
@@ -315,6 +324,21 @@ fn of_rounds() {
     let limits = [(700_000, 1 << 30), (1_200_000, 1 << 30)];
     let lines = at(&limits, &ops, |s, o, l| of_all(engine::in_parts(s, o, l, o.len())));
     compare("costs.txt", WRITTEN, "rounds", &lines);
+}
+
+/// Where depth first is lost and the relaxed frontier is dear, and where the narrow frontier is.
+#[test]
+fn of_a_long_relaxed_look() {
+    let ops = Family::parse("cas:20:refused:c25:m4:n60:stale").unwrap().ops(3).unwrap();
+    let lines = at(&[(1_300_000, 1 << 30)], &ops, |s, o, l| of_all(engine::in_parts(s, o, l, o.len())));
+    compare("costs.txt", WRITTEN, "a long relaxed look", &lines);
+}
+
+#[test]
+fn of_a_long_narrow_look() {
+    let ops = needs_an_info_twice("cas:5:c5:m20:n100", 1);
+    let lines = at(&[(1_200_000, 1 << 30)], &ops, |s, o, l| of_all(engine::in_parts(s, o, l, o.len())));
+    compare("costs.txt", WRITTEN, "a long narrow look", &lines);
 }
 
 /// Only a long key is cut, into parts of some length.

@@ -150,6 +150,29 @@ fn strange_answers_are_left_to_the_search() {
     assert_eq!(says(Read, Done), (false, true));
 }
 
+#[test]
+fn closed_forms_know_what_is_not_theirs() {
+    use checkers::linearizable::objects::*;
+    let counts = |call, reply: Option<CounterReply>| {
+        let res = if reply.is_some() { 1 } else { checkers::linearizable::spec::OPEN };
+        Counter.decide(&[Timed { call, reply, inv: 0, res }]).is_some()
+    };
+    assert!(counts(CounterCall::Read, None), "what a read without an answer saw is nobody's business");
+    assert!(counts(CounterCall::Add(1), None) && counts(CounterCall::Add(1), Some(CounterReply::Done)));
+    assert!(!counts(CounterCall::Add(2), None) && !counts(CounterCall::Read, Some(CounterReply::Done)));
+    assert!(!counts(CounterCall::Add(1), Some(CounterReply::Sum(1))));
+    let whole = |call, reply| {
+        let op = Timed::<WholeSet> { call, reply: Some(reply), inv: 0, res: 1 };
+        WholeSet.decide(&[op]).is_some()
+    };
+    assert!(
+        whole(SetCall::Add(ValueId(1)), SetReply::Done) && whole(SetCall::Read, SetReply::Members(vec![]))
+    );
+    assert!(!whole(SetCall::Add(ValueId(1)), SetReply::Was(false)));
+    assert!(!whole(SetCall::Remove(ValueId(1)), SetReply::Done));
+    assert!(!whole(SetCall::Has(ValueId(1)), SetReply::Done));
+}
+
 /// An explanation is told three orders at most.
 #[test]
 fn of_the_orders_that_got_furthest_three_are_kept() {

@@ -476,6 +476,13 @@ fn parts_agree_with_the_whole() {
             let parts = engine::in_parts(&SPEC, &ops, &Limits::default(), 3);
             assert_eq!(whole.is_yes(), matches!(parts.answer, Answer::Yes(_)), "{name} {seed}");
             assert_eq!(whole.is_yes(), !parts.is_no(), "{name} {seed}");
+            // In whatever order they are given.
+            let mut shuffled = ops.clone();
+            Rng::new(seed, "shuffled").shuffle(&mut shuffled);
+            let again = engine::in_parts(&SPEC, &shuffled, &Limits::default(), 3);
+            assert_eq!(whole.is_yes(), matches!(again.answer, Answer::Yes(_)), "{name} {seed}");
+            assert_eq!(whole.is_yes(), !again.is_no(), "{name} {seed}");
+            assert_eq!(segments::cut(&SPEC, &shuffled, 3).len(), segments::cut(&SPEC, &ops, 3).len());
             // With a budget for less than the whole no answer is another one.
             let few = engine::in_parts(&SPEC, &ops, &Limits { steps: 100, ..Limits::default() }, 3);
             assert!(

@@ -381,3 +381,31 @@ pub fn whole_set() -> World<WholeSet> {
         },
     }
 }
+
+/// A list whose reads are falsified inside.
+pub fn list() -> World<List> {
+    World {
+        spec: List,
+        ask: |rng, _, n| match rng.below(2) {
+            0 => ListCall::Read,
+            _ => ListCall::Append(v(1 + n)),
+        },
+        answer: |s, call, _| {
+            Some(if *call == ListCall::Read { ListReply::Elements(s.clone()) } else { ListReply::Done })
+        },
+        lie: |rng, op| {
+            if let Some(ListReply::Elements(all)) = &mut op.reply {
+                match rng.below(4) {
+                    0 => drop(all.pop()),
+                    1 => all.push(v(1 + rng.below(12) as u32)),
+                    _ if all.len() < 2 => {}
+                    2 => drop(all.remove(0)),
+                    _ => {
+                        let at = rng.below(all.len() as u64 - 1) as usize;
+                        all.swap(at, at + 1);
+                    }
+                }
+            }
+        },
+    }
+}
