@@ -119,7 +119,7 @@ fn double_cas(
     let _ = spec;
     let shown = story.value(value);
     let source = match (producers, initial) {
-        ([], _) => format!("{shown} is the initial value and nobody stored it again"),
+        ([], _) => format!("{shown} is the initial value and nobody had stored it again"),
         ([one], false) => format!("{shown} was stored once, by {}", story.full(*one)),
         _ => format!("{shown} can have been there {times} times at most"),
     };
@@ -196,7 +196,7 @@ fn overwritten(
         (0..ops.len()).filter(inside).filter(|i| other(spec.sees(&ops[*i]))).min_by_key(|i| ops[*i].res);
     let shown = story.value(value);
     let first = match (producers, settled) {
-        (_, None) => format!("{shown} is the initial value and nobody stored it again"),
+        (_, None) => format!("{shown} is the initial value and nobody had stored it again"),
         ([one], Some(by)) if by == *one => format!("{} completed", capital(&story.making(*one, value))),
         ([one], Some(by)) => {
             format!("{} had taken effect when {} saw it", capital(&story.making(*one, value)), story.full(by))
@@ -252,7 +252,7 @@ fn tell_replaced(
     let verb = if story.op(bad).f() == "read" { "returned" } else { "succeeded by finding" };
     let source = match producers {
         [one] => format!("It was stored once only, by {}", story.making(*one, value)),
-        _ => "It is the initial value, and nobody stored it again".into(),
+        _ => "It is the initial value, and nobody had stored it again".into(),
     };
     let words = vec![
         format!(

@@ -26,8 +26,8 @@ pub fn collection<S: Leveled>(
     };
     if let ([read], []) = (reads.as_slice(), adds.as_slice()) {
         let words = vec![
-            format!("{head} {} returned an element that nobody added.", story.full(*read)),
-            "No call that succeeded or may have succeeded adds it.".into(),
+            format!("{head} {} returned an element that nobody had added.", story.full(*read)),
+            "No call that succeeded or may have succeeded adds it before that.".into(),
         ];
         return done("thin-air read", words, *read);
     }

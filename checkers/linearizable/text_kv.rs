@@ -378,7 +378,7 @@ impl Bind for Text {
                 "thin-air read",
                 vec![
                     format!("{head}, which is not made of what was put and appended."),
-                    "No call that succeeded or may have succeeded adds the rest of it.".into(),
+                    "No call that succeeded or may have succeeded adds the rest of it before that.".into(),
                 ],
             ),
             (_, Some(lost)) => (
