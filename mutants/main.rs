@@ -108,8 +108,10 @@ fn make(dir: &Path) -> Outcome<()> {
         .output()
         .map_err(|e| format!("cargo mutants: {e}"))?;
     write(&dir.join("list.json"), &String::from_utf8_lossy(&list.stdout))?;
+    let all = listed(dir)?;
+    let switched: BTreeSet<PathBuf> = all.keys().map(|file| top.join(file)).collect();
     for name in ["history", "checkers", "Cargo.lock", "rust-toolchain.toml"] {
-        copy(&top.join(name), &tree.join(name))?;
+        copy(&top.join(name), &tree.join(name), &switched)?;
     }
     write(&tree.join("Cargo.toml"), &trimmed(&read(&top.join("Cargo.toml"))?))?;
     let lib = read(&top.join("checkers/lib.rs"))?.replacen(
@@ -119,7 +121,6 @@ fn make(dir: &Path) -> Outcome<()> {
     );
     write(&tree.join("checkers/lib.rs"), &lib)?;
     write(&tree.join("checkers/switch.rs"), include_str!("switch.rs"))?;
-    let all = listed(dir)?;
     let mut unviable: BTreeSet<String> = lines(&dir.join("unviable.txt")).into_iter().collect();
     loop {
         let mut apart = Vec::new();
@@ -207,19 +208,18 @@ fn trimmed(manifest: &str) -> String {
     kept
 }
 
-/// Into a tree, leaving alone what is equal: a file that is not touched is not compiled again.
-fn copy(from: &Path, to: &Path) -> Outcome<()> {
+/// Into a tree, leaving alone what is equal: a file that is not touched is not compiled again. What gets switches is
+/// written by `make`.
+fn copy(from: &Path, to: &Path, switched: &BTreeSet<PathBuf>) -> Outcome<()> {
     if !from.is_dir() {
         return write(to, &read(from)?);
     }
     fs::create_dir_all(to).map_err(|e| e.to_string())?;
     for entry in fs::read_dir(from).map_err(|e| e.to_string())? {
         let entry = entry.map_err(|e| e.to_string())?;
-        // What gets switches is written by `make`.
-        if from.ends_with("checkers/linearizable") && to.join(entry.file_name()).exists() {
-            continue;
+        if !switched.contains(&entry.path()) {
+            copy(&entry.path(), &to.join(entry.file_name()), switched)?;
         }
-        copy(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

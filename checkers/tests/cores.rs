@@ -58,7 +58,7 @@ fn closed<S: Decide>(spec: &S, most: usize, mut draw: impl FnMut(u32) -> Vec<Tim
 
 /// Positions halved on every third, so that some touch.
 fn now_and_then_coarse<S: Decide>(round: u32, mut ops: Vec<Timed<S>>) -> Vec<Timed<S>> {
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         for op in &mut ops {
             op.inv /= 6;
             op.res = if op.is_ok() { op.res / 6 } else { op.res };
