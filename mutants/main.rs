@@ -21,14 +21,17 @@ use std::process::Command;
 
 type Outcome<T> = Result<T, String>;
 
-/// The test binaries of the crate that are asked; the corpora need data, the named mistakes their texts unchanged.
-const TESTS: [&str; 10] = [
+/// The test binaries of the crate that are asked; the corpora need data.
+const TESTS: [&str; 13] = [
     "checkers",
     "collections",
+    "cores",
+    "costs",
     "deciders",
     "differential",
     "linearizable",
     "metamorphic",
+    "mutants",
     "objects",
     "objects_told",
     "small_worlds",
@@ -105,8 +108,10 @@ fn make(dir: &Path) -> Outcome<()> {
         .output()
         .map_err(|e| format!("cargo mutants: {e}"))?;
     write(&dir.join("list.json"), &String::from_utf8_lossy(&list.stdout))?;
+    let all = listed(dir)?;
+    let switched: BTreeSet<PathBuf> = all.keys().map(|file| top.join(file)).collect();
     for name in ["history", "checkers", "Cargo.lock", "rust-toolchain.toml"] {
-        copy(&top.join(name), &tree.join(name))?;
+        copy(&top.join(name), &tree.join(name), &switched)?;
     }
     write(&tree.join("Cargo.toml"), &trimmed(&read(&top.join("Cargo.toml"))?))?;
     let lib = read(&top.join("checkers/lib.rs"))?.replacen(
@@ -116,7 +121,6 @@ fn make(dir: &Path) -> Outcome<()> {
     );
     write(&tree.join("checkers/lib.rs"), &lib)?;
     write(&tree.join("checkers/switch.rs"), include_str!("switch.rs"))?;
-    let all = listed(dir)?;
     let mut unviable: BTreeSet<String> = lines(&dir.join("unviable.txt")).into_iter().collect();
     loop {
         let mut apart = Vec::new();
@@ -144,7 +148,7 @@ fn make(dir: &Path) -> Outcome<()> {
     executables(dir).map(|_| ())
 }
 
-/// The mutants on the lines that the compiler complains about.
+/// The mutants on the lines that the compiler complains about, or next above them.
 fn culprits(messages: &str, tree: &Path) -> BTreeSet<u32> {
     let mut bad = BTreeSet::new();
     for message in messages.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok()) {
@@ -155,8 +159,10 @@ fn culprits(messages: &str, tree: &Path) -> BTreeSet<u32> {
         let mut found = false;
         for span in spans.iter().filter(|s| s["is_primary"] == true) {
             let file = lines(&tree.join(span["file_name"].as_str().unwrap_or_default()));
-            let line = span["line_start"].as_u64().unwrap_or(1) as usize - 1;
-            let marks = file.get(line).map(|l| l.split("/*m").skip(1)).into_iter().flatten();
+            // Where the last arm, which is no mutant, differs from those above it, it is one of those.
+            let line = span["line_start"].as_u64().unwrap_or(1) as usize;
+            let above = file.iter().take(line).rev().find(|l| l.contains("/*m"));
+            let marks = above.map(|l| l.split("/*m").skip(1)).into_iter().flatten();
             let ids = marks.filter_map(|m| m.split("*/").next()?.parse::<u32>().ok());
             let ids: Vec<u32> = ids.collect();
             found |= !ids.is_empty();
@@ -202,19 +208,18 @@ fn trimmed(manifest: &str) -> String {
     kept
 }
 
-/// Into a tree, leaving alone what is equal: a file that is not touched is not compiled again.
-fn copy(from: &Path, to: &Path) -> Outcome<()> {
+/// Into a tree, leaving alone what is equal: a file that is not touched is not compiled again. What gets switches is
+/// written by `make`.
+fn copy(from: &Path, to: &Path, switched: &BTreeSet<PathBuf>) -> Outcome<()> {
     if !from.is_dir() {
         return write(to, &read(from)?);
     }
     fs::create_dir_all(to).map_err(|e| e.to_string())?;
     for entry in fs::read_dir(from).map_err(|e| e.to_string())? {
         let entry = entry.map_err(|e| e.to_string())?;
-        // What gets switches is written by `make`.
-        if from.ends_with("checkers/linearizable") && to.join(entry.file_name()).exists() {
-            continue;
+        if !switched.contains(&entry.path()) {
+            copy(&entry.path(), &to.join(entry.file_name()), switched)?;
         }
-        copy(&entry.path(), &to.join(entry.file_name()))?;
     }
     Ok(())
 }

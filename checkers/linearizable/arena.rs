@@ -92,25 +92,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nodes_come_from_survives_a_sweep() {
+    fn what_nodes_come_from_survives_a_sweep_and_nothing_else() {
         let mut arena = Arena::default();
         let mut tails = [NOTHING, NOTHING, NOTHING];
-        for i in 0..200_000u32 {
+        let (mut sweeps, mut kept) = (0, 0);
+        for i in 0..400_000u32 {
             // The first goes on; the second branches off it now and then; the rest is dead at once.
             tails[0] = if i % 3 == 0 { arena.push(tails[0], i) } else { tails[0] };
             if i % 1000 == 1 {
                 tails[1] = arena.push(tails[0], i);
             }
             arena.push(tails[1], i);
+            // Often enough to stay within thrice what is needed and a bit, no oftener.
+            let links = arena.bytes() / size_of::<Link<u32>>();
+            assert_eq!(arena.is_due(), links > 2 * kept + SWEEP, "{links} links, {kept} kept");
             if arena.is_due() {
                 arena.sweep(&mut [&mut tails], |t| t);
+                kept = arena.bytes() / size_of::<Link<u32>>();
+                // The second branches off the first: all of it but one is shared.
+                assert_eq!(kept, arena.path(tails[0]).len() + 1, "at {i}");
+                sweeps += 1;
             }
         }
-        let expected: Vec<u32> = (0..200_000).filter(|i| i % 3 == 0).collect();
+        assert_eq!(sweeps, 4);
+        let expected: Vec<u32> = (0..400_000).filter(|i| i % 3 == 0).collect();
         assert_eq!(arena.path(tails[0]), expected);
-        let branch: Vec<u32> = (0..199_001).filter(|i| i % 3 == 0).chain([199_001]).collect();
+        let branch: Vec<u32> = (0..399_001).filter(|i| i % 3 == 0).chain([399_001]).collect();
         assert_eq!(arena.path(tails[1]), branch);
         assert!(arena.path(tails[2]).is_empty());
-        assert!(arena.bytes() < 300_000 * 8, "nothing was swept: {}", arena.bytes());
+        arena.clear();
+        assert_eq!(arena.bytes(), 0);
     }
 }

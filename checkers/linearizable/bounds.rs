@@ -3,7 +3,7 @@
 //! Refutes only: a sum inside its bounds may still be unreachable, which the search finds out.
 
 use super::objects::{Counter, CounterCall, CounterReply};
-use super::spec::{OPEN, Timed};
+use super::spec::{OPEN, Timed, precedes};
 use super::story::Story;
 
 /// A read and the bound that it breaks.
@@ -33,9 +33,9 @@ impl Sums {
         Sums(adds.into_iter().map(sum).collect())
     }
 
-    /// The last add before a position, how many there are, and their sums.
-    fn before(&self, pos: u32) -> (Option<usize>, usize, i128, i128) {
-        let n = self.0.partition_point(|s| s.0 < pos);
+    /// Of the first ones, whose positions count, the last add, how many there are, and their sums.
+    fn first(&self, counts: impl Fn(u32) -> bool) -> (Option<usize>, usize, i128, i128) {
+        let n = self.0.partition_point(|s| counts(s.0));
         n.checked_sub(1).map_or((None, 0, 0, 0), |i| (Some(self.0[i].1), n, self.0[i].2, self.0[i].3))
     }
 }
@@ -59,7 +59,8 @@ pub fn outside(ops: &[Timed<Counter>]) -> Option<Outside> {
     }
     reads.sort_unstable();
     reads.into_iter().find_map(|(_, read, value)| {
-        let (certain, possible) = (must.before(ops[read].inv), may.before(ops[read].res));
+        let certain = must.first(|res| precedes(res, ops[read].inv));
+        let possible = may.first(|inv| !precedes(ops[read].res, inv));
         let (low, high) = (certain.2 + possible.3, possible.2 + certain.3);
         let under = (value as i128) < low;
         if !under && value as i128 <= high {

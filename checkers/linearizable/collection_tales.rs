@@ -5,7 +5,7 @@
 
 use super::collections::Collection;
 use super::explain::Claim;
-use super::spec::{OPEN, Pos, Timed};
+use super::spec::{OPEN, Pos, Timed, precedes};
 use super::story::{Story, capital, list, span};
 use history::{Op, OutcomeKind};
 use std::collections::BTreeMap;
@@ -100,7 +100,7 @@ fn overdrawn<S: Collection>(
     let shown = story.value(story.op(*last).read()?);
     let (pattern, mut words) = match (puts, before) {
         ([], _) => ("thin-air value", nowhere::<S>(&head, &story.full(*last), &shown)),
-        ([put], []) if ops[*last].res < ops[*put].inv => {
+        ([put], []) if precedes(ops[*last].res, ops[*put].inv) => {
             let late = format!(
                 "{} was invoked {} after {} had completed.",
                 capital(&story.full(*put)),
@@ -111,7 +111,7 @@ fn overdrawn<S: Collection>(
         }
         ([put], [first, ..]) => {
             let first = *first;
-            let when = match ops[first].res < ops[*last].inv {
+            let when = match precedes(ops[first].res, ops[*last].inv) {
                 true => format!(
                     "{} began {} after {} had completed",
                     capital(&story.short(*last)),
@@ -165,7 +165,7 @@ fn too_early<S: Collection>(head: &str, take: &str, shown: &str) -> String {
 /// Claims an element returned that nobody had put in yet, whatever happened afterwards.
 pub fn from_nowhere<S: Collection>(ops: &[Timed<S>], bad: usize, story: &Story<'_>) -> Option<Claim<S>> {
     let item = ops[bad].reply.as_ref().and_then(S::took)?;
-    if ops.iter().any(|o| S::put(&o.call) == Some(item) && o.inv <= ops[bad].res) {
+    if ops.iter().any(|o| S::put(&o.call) == Some(item) && !precedes(ops[bad].res, o.inv)) {
         return None;
     }
     let take = story.op(bad);
@@ -221,7 +221,7 @@ impl<S: Collection> Told<'_, S> {
     }
 
     fn before(&self, a: usize, b: usize) -> bool {
-        self.ops[a].res < self.ops[b].inv
+        precedes(self.ops[a].res, self.ops[b].inv)
     }
 
     /// Elements such that at each moment between two events one of them is certainly inside, in turn.

@@ -10,7 +10,7 @@
 
 use super::engine::{Decision, Refuted};
 use super::hash::Map;
-use super::spec::{Pos, Spec, Timed};
+use super::spec::{Pos, Spec, Timed, precedes};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -94,7 +94,7 @@ fn instants<S: Spec>(ops: &[Timed<S>]) -> (Vec<(u32, u32)>, u32) {
     for end in ends {
         // A beginning after an end opens the next instant; of equal positions the beginning comes first.
         let wall = ops[end as usize].res;
-        let before = begins[begun..].iter().take_while(|b| ops[**b as usize].inv <= wall).count();
+        let before = begins[begun..].iter().take_while(|b| !precedes(wall, ops[**b as usize].inv)).count();
         if before > 0 && begun > 0 {
             now += 1;
         }
@@ -160,7 +160,7 @@ fn matched<S: Collection>(
     next.for_each(|(_, stray)| found(res(stray), vec![stray]));
     for (stay, (rank, taker)) in all.iter_mut().zip(ranks.into_iter().zip(takers)) {
         (stay.rank, stay.take) = (rank, taker);
-        if taker != NONE && res(taker) < ops[stay.put as usize].inv {
+        if taker != NONE && precedes(res(taker), ops[stay.put as usize].inv) {
             found(res(taker), vec![stay.put, taker]);
         }
     }

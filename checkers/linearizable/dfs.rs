@@ -7,7 +7,7 @@
 //! Not here: choosing what to search (`engine.rs`), explaining a refusal (`explain.rs`).
 
 use super::memo::{Key, Memo};
-use super::spec::{OPEN, Pos, Spec, Timed};
+use super::spec::{OPEN, Pos, Spec, Timed, precedes};
 use super::table::{REFUSED, Table};
 use crate::verdict::Why;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -244,7 +244,7 @@ impl<'a> Search<'a> {
         let mut i = self.next[end as usize];
         while i != end {
             let ok = self.table.ok[i as usize];
-            if ok.inv >= self.window.wall {
+            if precedes(self.window.wall, ok.inv) {
                 break;
             }
             let after = self.next[i as usize];
@@ -318,7 +318,7 @@ impl<'a> Search<'a> {
         for g in frame.next.saturating_sub(n)..self.table.infos.len() as u32 {
             let group = &self.table.infos[g as usize];
             // Groups are in order of their first invocation.
-            if group.from[0] > self.window.wall {
+            if precedes(self.window.wall, group.from[0]) {
                 return None;
             }
             let (class, used) = (group.class, self.table.used(frame.infos, g));

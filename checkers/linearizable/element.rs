@@ -19,7 +19,7 @@ use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::objects::{Element, ElementCall, ElementReply};
 use super::preprocess;
-use super::spec::{OPEN, Spec, Timed};
+use super::spec::{OPEN, Spec, Timed, precedes};
 use super::story::capital;
 use history::{History, Op, OutcomeKind};
 use std::cmp::Reverse;
@@ -146,7 +146,7 @@ fn contradiction(spec: &Element, ops: &Ops, bad: usize) -> Refuted<Element> {
         }
         width *= 2;
     };
-    let pieces = smaller(spec, pieces);
+    let pieces = smaller(spec, pieces, SHRINKING);
     let list = bare(&pieces);
     let needed = preprocess::needed(spec, &list);
     let core = needed.iter().filter_map(|i| pieces[*i].1).collect();
@@ -180,8 +180,8 @@ fn window(ops: &Ops, from: u32, end: u32, width: usize) -> Vec<Piece> {
 const SHRINKING: usize = 20_000_000;
 
 /// Forgets ops, in halves and then one by one, as long as there is still no order.
-fn smaller(spec: &Element, mut pieces: Vec<Piece>) -> Vec<Piece> {
-    let (mut chunk, mut left) = (pieces.len().div_ceil(2), SHRINKING);
+fn smaller(spec: &Element, mut pieces: Vec<Piece>, mut left: usize) -> Vec<Piece> {
+    let mut chunk = pieces.len().div_ceil(2);
     loop {
         let (mut at, mut changed) = (0, false);
         while at < pieces.len() {
@@ -258,7 +258,7 @@ impl Bind for Element {
         proof.sort_by_key(|i| ops[*i].res);
         let (bad, before) = proof.split_last()?;
         let (needs, _) = need(&ops[*bad])?;
-        let asked = |call| ops.iter().any(|o| o.call == call && o.inv < ops[*bad].res);
+        let asked = |call| ops.iter().any(|o| o.call == call && !precedes(ops[*bad].res, o.inv));
         let head =
             format!("{} is not linearizable: {} {}", story.subject(), story.full(*bad), says(&ops[*bad]));
         let (pattern, mut words) = match needs {
@@ -273,7 +273,7 @@ impl Bind for Element {
             false => ("lost element", vec![format!("{head}, but it must have been there.")]),
         };
         for i in before.iter().rev().take(3).rev() {
-            let when = match ops[*i].res < ops[*bad].inv {
+            let when = match precedes(ops[*i].res, ops[*bad].inv) {
                 true => format!("and completed {} before {} began", story.gap(*i, *bad), story.short(*bad)),
                 false => format!("while {} was open", story.short(*bad)),
             };
@@ -309,5 +309,28 @@ impl Bind for Element {
             }
             _ => "does not fit".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shrinking_ends_with_its_budget() {
+        let piece = |i: usize, call, was| {
+            let inv = 2 * i as u32;
+            (Timed { call, reply: Some(ElementReply::Was(was)), inv, res: inv + 1 }, Some(i))
+        };
+        let mut pieces = vec![piece(0, ElementCall::Add, false)];
+        pieces.extend((1..7).map(|i| piece(i, ElementCall::Has, true)));
+        pieces.push(piece(7, ElementCall::Has, false));
+        assert!(fails(&bare(&pieces)));
+        // A look at the first half costs eight; the add is kept as one that may have happened.
+        let left = |budget| smaller(&Element, pieces.clone(), budget).len();
+        assert_eq!([0, 7, 8, 12].map(left), [8, 8, 5, 5]);
+        let all = smaller(&Element, pieces.clone(), 1_000);
+        assert_eq!(all.iter().map(|p| p.1).collect::<Vec<_>>(), [Some(0), Some(6), Some(7)]);
+        assert!(!all[0].0.is_ok());
     }
 }

@@ -9,7 +9,7 @@ use super::bind::Bind;
 use super::dfs::{self, Limits};
 use super::engine::{Answer, decide_needed, refutes};
 use super::shrink::shrink;
-use super::spec::{Pos, Spec, Timed};
+use super::spec::{Pos, Spec, Timed, precedes};
 use super::story::{capital, list};
 use crate::verdict::{Counterexample, Edge, Partial, Stuck, Why};
 use history::{History, OpId, Value};
@@ -221,7 +221,7 @@ impl<S: Bind> Finder<'_, S> {
         }
         let out = |i: &usize| !order.contains(i);
         let wall = (0..ops.len()).filter(out).map(|i| ops[i].res).min().unwrap_or(Pos::MAX);
-        let next = (0..ops.len()).filter(out).filter(|i| ops[*i].inv < wall && ops[*i].is_ok());
+        let next = (0..ops.len()).filter(out).filter(|i| !precedes(wall, ops[*i].inv) && ops[*i].is_ok());
         let refuse =
             |i: usize| Stuck { op: ids[i], says: self.spec.refusal(&state, &ops[i], self.story.history) };
         let stuck = next
@@ -232,7 +232,7 @@ impl<S: Bind> Finder<'_, S> {
 
     /// What must precede what in the core: real time without the implied arrows, and values seen.
     fn edges(&self, ops: &[Timed<S>], core: &[usize]) -> Vec<Edge> {
-        let before = |a: &Timed<S>, b: &Timed<S>| a.res < b.inv;
+        let before = |a: &Timed<S>, b: &Timed<S>| precedes(a.res, b.inv);
         let mut edges = Vec::new();
         if ops.len() > 64 {
             return edges;

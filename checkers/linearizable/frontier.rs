@@ -11,7 +11,7 @@ use super::arena::{Arena, NOTHING};
 use super::dfs::{Answer, Limits, Report};
 use super::hash::{Fast, Map};
 use super::retreat::Retreat;
-use super::spec::{Pos, Spec, Timed};
+use super::spec::{Pos, Spec, Timed, precedes};
 use super::table::{Infos, REFUSED, Table};
 use crate::verdict::Why;
 use std::collections::HashSet;
@@ -254,7 +254,7 @@ impl<'a> Frontier<'a> {
             }
             let target = self.by_end[at];
             (self.at, self.wall) = (at as u32, self.table.ok[target as usize].res);
-            while self.table.ok.get(next as usize).is_some_and(|o| o.inv < self.wall) {
+            while self.table.ok.get(next as usize).is_some_and(|o| !precedes(self.wall, o.inv)) {
                 self.invoke(next, &mut nodes);
                 next += 1;
             }
@@ -575,7 +575,7 @@ impl<'a> Frontier<'a> {
         let mut found = Vec::new();
         for g in 0..self.table.infos.len() {
             let Infos { class, from: invoked, .. } = &self.table.infos[g];
-            if invoked[0] > self.wall {
+            if precedes(self.wall, invoked[0]) {
                 break;
             }
             let (class, group) = (*class, g as u32);
@@ -636,7 +636,7 @@ impl<'a> Frontier<'a> {
         let (mut state, mut next, mut links) = (0, 0, path.into_iter().peekable());
         for at in 0..self.by_end.len() {
             let wall = self.table.ok[self.by_end[at] as usize].res;
-            while let Some(ok) = self.table.ok.get(next).copied().filter(|o| o.inv < wall) {
+            while let Some(ok) = self.table.ok.get(next).copied().filter(|o| !precedes(wall, o.inv)) {
                 if self.table.idle(ok.class) {
                     waiting.push(next as u32);
                 }

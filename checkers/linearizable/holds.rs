@@ -14,7 +14,7 @@
 use super::engine::{Decision, Refuted};
 use super::hash::Map;
 use super::objects::MutexCall;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 use super::story::{Story, capital};
 
 /// From the first acquire of an owner to the release that freed the lock. Indices of ops.
@@ -40,7 +40,7 @@ pub fn blocks<S: Spec<Call = MutexCall>>(ops: &[Timed<S>], most: Option<u32>) ->
             turns.len() - 1
         });
         // `OPEN` is later than any invocation: an owner that goes on after an open op is caught here too.
-        if turns[slot].last().is_some_and(|before| ops[*before].res >= ops[i].inv) {
+        if turns[slot].last().is_some_and(|before| !precedes(ops[*before].res, ops[i].inv)) {
             return None;
         }
         turns[slot].push(i);
@@ -55,7 +55,7 @@ pub fn blocks<S: Spec<Call = MutexCall>>(ops: &[Timed<S>], most: Option<u32>) ->
     blocks.sort_by_key(|b| ops[b.from].res);
     for pair in blocks.windows(2) {
         let (a, b) = (&pair[0], &pair[1]);
-        if a.until.is_none_or(|release| ops[release].inv > ops[b.from].res) {
+        if a.until.is_none_or(|release| precedes(ops[b.from].res, ops[release].inv)) {
             return Some(Err([Some(a.from), a.until, Some(b.from), b.until].into_iter().flatten().collect()));
         }
     }
@@ -163,11 +163,9 @@ pub fn tell<S: Spec<Call = MutexCall>>(
             *last,
         ),
         ([_, _], _) => {
-            let (a, b) = match ops[granted[0]].res < ops[granted[1]].res {
-                true => (granted[0], granted[1]),
-                false => (granted[1], granted[0]),
-            };
-            let freed = released.iter().copied().find(|r| owner(*r) == owner(a));
+            let mut both = [granted[0], granted[1]];
+            both.sort_by_key(|i| ops[*i].res);
+            let [a, b] = both;
             let words = vec![
                 format!(
                     "{head} two clients held the lock at once: {} was granted while process {} still held it by {}.",
@@ -175,23 +173,14 @@ pub fn tell<S: Spec<Call = MutexCall>>(
                     owner(a),
                     story.short(a)
                 ),
-                match freed {
-                    Some(r) => format!(
-                        "{} was granted {} before {} was, and process {} asked to release only {} after that.",
-                        capital(&story.full(a)),
-                        between(story, a, b),
-                        story.short(b),
-                        owner(a),
-                        story.gap(b, r)
-                    ),
-                    None => format!(
-                        "{} was granted {} before {} was, and process {} never asked to release.",
-                        capital(&story.full(a)),
-                        between(story, a, b),
-                        story.short(b),
-                        owner(a)
-                    ),
-                },
+                // What came after is not told about: it may have asked later.
+                format!(
+                    "{} was granted {} before {} was, and process {} had not asked to release by then.",
+                    capital(&story.full(a)),
+                    between(story, a, b),
+                    story.short(b),
+                    owner(a)
+                ),
             ];
             ("split hold", words, b)
         }

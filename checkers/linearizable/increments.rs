@@ -9,7 +9,7 @@
 use super::bounds;
 use super::engine::{Decide, Decision, Refuted};
 use super::objects::{Counter, CounterCall, CounterReply};
-use super::spec::Timed;
+use super::spec::{Timed, precedes};
 use super::story::{Story, capital};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -113,7 +113,8 @@ impl<'a> Sweep<'a> {
                 }
                 (Some(CounterReply::Sum(v)), _, false) if v == self.level => self.put(i),
                 (Some(CounterReply::Sum(v)), _, false) => self.waiting.entry(v).or_default().push(i),
-                (Some(CounterReply::Sum(v)), _, true) if !self.placed[i] => {
+                (Some(CounterReply::Sum(v)), _, true) => {
+                    // The level is there already if the read is placed.
                     while self.level < v {
                         let raised = self.raise().ok_or(i)?;
                         self.forced.push((raised, i));
@@ -136,20 +137,16 @@ impl<'a> Sweep<'a> {
     /// `before`, only completed increments were in, which `bounds.rs` refutes.
     fn shrank(&self, read: usize) -> Option<Shrank> {
         let began = self.ops[read].inv;
-        let (_, before) = *self
-            .forced
-            .iter()
-            .rev()
-            .find(|(inc, by)| self.ops[*by].res < began && self.ops[*inc].res > began)?;
+        let (_, before) =
+            *self.forced.iter().rev().find(|(inc, by)| {
+                precedes(self.ops[*by].res, began) && !precedes(self.ops[*inc].res, began)
+            })?;
         let since = self.ops[before].res;
-        let between = (0..self.ops.len()).filter(|i| {
-            self.ops[*i].call == CounterCall::Add(1) && self.ops[*i].inv > since && self.ops[*i].res < began
-        });
-        let (mut count, mut last) = (0, None);
-        for i in between {
-            count += 1;
-            last = Some(last.filter(|l: &usize| self.ops[*l].res > self.ops[i].res).unwrap_or(i));
-        }
+        let wholly = |op: &Timed<Counter>| precedes(since, op.inv) && precedes(op.res, began);
+        let between: Vec<usize> = (0..self.ops.len())
+            .filter(|i| self.ops[*i].call == CounterCall::Add(1) && wholly(&self.ops[*i]))
+            .collect();
+        let (count, last) = (between.len() as i64, between.into_iter().max_by_key(|i| self.ops[*i].res));
         let value = |i: usize| match self.ops[i].reply {
             Some(CounterReply::Sum(v)) => v,
             _ => 0,

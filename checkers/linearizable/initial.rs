@@ -10,7 +10,7 @@ use super::dfs::Limits;
 use super::engine::{self, Answer, Decide, Decided, Decision, Refuted};
 use super::explain::{Claim, Part, Story, explain};
 use super::objects::{Register, RegisterCall as Call, RegisterReply as Reply};
-use super::spec::{OPEN, Spec, Timed};
+use super::spec::{OPEN, Spec, Timed, precedes};
 use super::{Judged, Plain, findings, judge, parts, register, unknown};
 use crate::verdict::{Findings, Model, Verdict, Why, Witness};
 use crate::{Budget, Checker};
@@ -155,7 +155,7 @@ pub fn candidates(ops: &[Timed<Register>]) -> Vec<ValueId> {
     let certain = |o: &&Timed<Register>| o.is_ok() && o.reply != Some(Reply::Mismatch);
     let wall = ops.iter().filter(certain).map(|o| o.res).min().unwrap_or(OPEN);
     let mut found = vec![ValueId::NULL, NOBODYS];
-    for op in ops.iter().filter(|o| o.inv < wall) {
+    for op in ops.iter().filter(|o| !precedes(wall, o.inv)) {
         found.extend(match (op.call, op.reply) {
             (Call::Read, Some(Reply::Value(v))) => Some(v),
             (Call::Cas(old, _), None | Some(Reply::Done)) => Some(old),

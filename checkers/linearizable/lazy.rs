@@ -13,7 +13,7 @@ use super::arena::{Arena, NOTHING};
 use super::dfs::{Answer, Limits, Report};
 use super::hash::Map;
 use super::objects::{Register, RegisterCall as Call, RegisterReply as Reply};
-use super::spec::{Pos, Timed};
+use super::spec::{Pos, Timed, precedes};
 use super::table::Table;
 use crate::verdict::Why;
 use history::ValueId;
@@ -39,6 +39,23 @@ struct Node {
     infos: u32,
     /// The last decision, in the arena.
     tail: u32,
+}
+
+impl Node {
+    /// What was invoked then may stand hidden before the last write. Nothing stands before the initial value.
+    fn hides(&self, inv: Pos) -> bool {
+        self.tail != NOTHING && !precedes(self.last, inv)
+    }
+}
+
+/// With the op of this slot in.
+fn with(early: u128, slot: u8) -> u128 {
+    early | 1 << slot
+}
+
+/// With the slot free for another op.
+fn without(early: u128, slot: u8) -> u128 {
+    early & !(1 << slot)
 }
 
 #[derive(Clone, Copy)]
@@ -138,14 +155,16 @@ impl<'a> Lazy<'a> {
             let target = self.by_end[at];
             self.at = at as u32;
             let op = self.accesses[target as usize];
-            while let Some(new) = self.accesses.get(next as usize).copied().filter(|a| a.inv < op.res) {
+            while let Some(new) =
+                self.accesses.get(next as usize).copied().filter(|a| !precedes(op.res, a.inv))
+            {
                 self.invoke(next, new, &mut nodes);
                 next += 1;
             }
             self.steps += nodes.len() as u64;
             if nodes.iter().all(|n| n.early >> op.slot & 1 == 1) {
                 // What differed still differs.
-                nodes.iter_mut().for_each(|n| n.early &= !(1 << op.slot));
+                nodes.iter_mut().for_each(|n| n.early = without(n.early, op.slot));
                 self.retire(target, &op);
                 self.settled = op.res;
                 continue;
@@ -153,7 +172,7 @@ impl<'a> Lazy<'a> {
             let mut done = Vec::with_capacity(2 * nodes.len());
             for node in nodes {
                 match node.early >> op.slot & 1 {
-                    1 => done.push(Node { early: node.early & !(1 << op.slot), ..node }),
+                    1 => done.push(Node { early: without(node.early, op.slot), ..node }),
                     _ if op.reads => self.read(&node, &op, &mut done),
                     _ => self.write(&node, target, &op, &mut done),
                 }
@@ -193,9 +212,9 @@ impl<'a> Lazy<'a> {
         let live = &mut self.live[op.value as usize];
         if op.reads {
             live.reads.push(i);
-            live.read_slots |= 1 << op.slot;
+            live.read_slots = with(live.read_slots, op.slot);
             for node in nodes.iter_mut().filter(|n| n.value == op.value) {
-                node.early |= 1 << op.slot;
+                node.early = with(node.early, op.slot);
             }
         } else {
             let place = live.writes.partition_point(|w| accesses[*w as usize].res < op.res);
@@ -207,43 +226,40 @@ impl<'a> Lazy<'a> {
         let live = &mut self.live[op.value as usize];
         if op.reads {
             live.reads.retain(|r| *r != i);
-            live.read_slots &= !(1 << op.slot);
+            live.read_slots = without(live.read_slots, op.slot);
         } else {
             live.writes.retain(|w| *w != i);
         }
     }
 
     fn write(&mut self, node: &Node, target: u32, op: &Access, done: &mut Vec<Node>) {
-        let now = self.placed_now(node, target, op.value, op.res);
-        done.push(Node { early: now.early & !(1 << op.slot), ..now });
-        if op.inv < node.last {
-            let hidden = self.hidden(node, target, op.value);
-            done.push(Node { early: hidden.early & !(1 << op.slot), ..hidden });
+        done.push(self.placed_now(node, target, op.value, op.res));
+        if node.hides(op.inv) {
+            done.push(self.hidden(node, target, op.value));
         }
     }
 
     /// A read that no write served yet: some write of its value takes effect now, or hidden.
     fn read(&mut self, node: &Node, op: &Access, done: &mut Vec<Node>) {
-        let out = !(1u128 << op.slot);
         if let Some((item, node)) = self.source(node, op.value, op.res) {
             let now = self.placed_now(&node, item, op.value, op.res);
-            done.push(Node { early: now.early & out, ..now });
+            done.push(Node { early: without(now.early, op.slot), ..now });
         }
-        if op.inv < node.last
+        if node.hides(op.inv)
             && let Some((item, node)) = self.source(node, op.value, node.last)
         {
             let hidden = self.hidden(&node, item, op.value);
-            done.push(Node { early: hidden.early & out, ..hidden });
+            done.push(Node { early: without(hidden.early, op.slot), ..hidden });
         }
     }
 
-    /// A write of the value invoked before `until` that is not in yet: the ok one with the earliest deadline (of equal
+    /// A write of the value invoked by `until` that is not in yet: the ok one with the earliest deadline (of equal
     /// ones it may stand wherever another would), else an info. With it the configuration that has used it.
     fn source(&mut self, node: &Node, value: u32, until: Pos) -> Option<(u32, Node)> {
         for w in &self.live[value as usize].writes {
             let write = &self.accesses[*w as usize];
-            if write.inv < until && node.early >> write.slot & 1 == 0 {
-                return Some((*w, Node { early: node.early | 1 << write.slot, ..*node }));
+            if !precedes(until, write.inv) && node.early >> write.slot & 1 == 0 {
+                return Some((*w, Node { early: with(node.early, write.slot), ..*node }));
             }
         }
         let group = self.info_of[value as usize];
@@ -270,8 +286,8 @@ impl<'a> Lazy<'a> {
         let mut early = node.early;
         for r in &self.live[value as usize].reads {
             let read = &self.accesses[*r as usize];
-            if read.inv < node.last {
-                early |= 1 << read.slot;
+            if node.hides(read.inv) {
+                early = with(early, read.slot);
             }
         }
         Node { early, tail, ..*node }
@@ -321,7 +337,7 @@ impl<'a> Lazy<'a> {
         let op = |i: u32| self.table.ok[i as usize].op as usize;
         for at in 0..self.by_end.len() {
             let wall = self.accesses[self.by_end[at] as usize].res;
-            while let Some(new) = self.accesses.get(next).filter(|a| a.inv < wall) {
+            while let Some(new) = self.accesses.get(next).filter(|a| !precedes(wall, a.inv)) {
                 match new.reads {
                     true if new.value == value => current.push(op(next as u32)),
                     true => waiting[new.value as usize].push(next as u32),
@@ -342,7 +358,7 @@ impl<'a> Lazy<'a> {
                 if link.hidden {
                     order.push(item);
                     waiting[wrote as usize].retain(|r| {
-                        let fits = self.accesses[*r as usize].inv < last;
+                        let fits = !precedes(last, self.accesses[*r as usize].inv);
                         if fits {
                             order.push(op(*r));
                         }

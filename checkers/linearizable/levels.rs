@@ -7,7 +7,7 @@
 use super::engine::{Decision, Refuted};
 use super::hash::Map;
 use super::objects::{List, ListCall, ListReply, SetCall, SetReply, WholeSet};
-use super::spec::{OPEN, Spec, Timed};
+use super::spec::{OPEN, Spec, Timed, precedes};
 use history::ValueId;
 
 /// What the decider has to know of an object.
@@ -150,12 +150,14 @@ impl<S: Leveled> Chain<'_, S> {
     fn forked(&self, a: usize, b: usize) -> Refuted<S> {
         let (x, y) = (self.seen(a), self.seen(b));
         let only = |x: &[ValueId], y: &[ValueId]| x.iter().copied().find(|v| !y.contains(v));
-        let mut about: Vec<ValueId> = only(x, y).into_iter().chain(only(y, x)).collect();
-        if about.len() < 2 || (S::ORDERED && only(x, y).is_none()) {
-            // The same elements in another order: the first place where they differ.
-            let at = x.iter().zip(y).position(|(v, w)| v != w).unwrap_or(0);
-            about = vec![x[at], y[at]];
-        }
+        let about = match (only(x, y), only(y, x)) {
+            (Some(v), Some(w)) => [v, w],
+            // All of the shorter one, in another order: the first place where they differ.
+            _ => {
+                let at = x.iter().zip(y).position(|(v, w)| v != w).unwrap_or(0);
+                [x[at], y[at]]
+            }
+        };
         let mut core = vec![a, b];
         core.extend(about.iter().filter_map(|v| self.adder.get(v)));
         self.refuted(&core, &about)
@@ -168,19 +170,21 @@ impl<S: Leveled> Chain<'_, S> {
         let (mut level, mut before): (u32, usize) = (0, 0);
         for read in reads {
             let seen = self.seen(*read);
-            if seen.len() > before {
-                // Lists count elements; sets only know which read had an element first.
-                let fresh = if S::ORDERED { &seen[before..] } else { seen };
-                for v in fresh {
-                    let i = self.adder[v];
-                    if !std::mem::replace(&mut placed[i], true) {
-                        levels.push((level + 1, i));
-                        level += 2 * S::ORDERED as u32;
+            // Lists count elements; sets only know which read had an element first.
+            let fresh = if S::ORDERED { &seen[before..] } else { seen };
+            for v in fresh {
+                let i = self.adder[v];
+                if !std::mem::replace(&mut placed[i], true) {
+                    levels.push((level + 1, i));
+                    if S::ORDERED {
+                        level += 2;
                     }
                 }
-                level += 2 * !S::ORDERED as u32;
-                before = seen.len();
             }
+            if !S::ORDERED {
+                level += 2;
+            }
+            before = seen.len();
             levels.push((level, *read));
         }
         let unseen = (0..self.ops.len())
@@ -194,17 +198,15 @@ impl<S: Leveled> Chain<'_, S> {
         // The latest invocation on any lower level, and on this one.
         let (mut low, mut here): (Option<usize>, Option<usize>) = (None, None);
         let mut at = 0;
-        let later =
-            |a: Option<usize>, b: usize| Some(a.filter(|a| self.ops[*a].inv > self.ops[b].inv).unwrap_or(b));
         for (level, i) in &levels {
             if *level != at {
                 at = *level;
                 low = here;
             }
-            if let Some(a) = low.filter(|a| self.ops[*a].inv > self.ops[*i].res) {
+            if let Some(a) = low.filter(|a| precedes(self.ops[*i].res, self.ops[*a].inv)) {
                 return Err(self.inverted(a, *i));
             }
-            here = later(here, *i);
+            here = here.into_iter().chain([*i]).max_by_key(|i| self.ops[*i].inv);
         }
         Ok(levels.into_iter().map(|(_, i)| i).collect())
     }
@@ -228,12 +230,9 @@ impl<S: Leveled> Chain<'_, S> {
             (Some(x), Some(y)) => {
                 let shows = (0..self.ops.len()).find(|i| {
                     let seen = self.seen(*i);
-                    let at = |v| seen.iter().position(|w| *w == v);
-                    match (at(x), at(y)) {
-                        (Some(_), None) => true,
-                        (Some(p), Some(q)) => S::ORDERED && p < q,
-                        _ => false,
-                    }
+                    // Of a list, the first of the two in it; of a set, which has no order, the only one.
+                    let mut both = seen.iter().copied().filter(|v| [x, y].contains(v));
+                    both.next() == Some(x) && (S::ORDERED || both.next().is_none())
                 });
                 let core: Vec<usize> = [Some(early), Some(late), shows].into_iter().flatten().collect();
                 self.refuted(&core, &[x, y])

@@ -15,7 +15,7 @@ use super::bind::{Bind, Taken, done_or, unknown};
 use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::hash::Map;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 use super::story::capital;
 use history::{History, Op, OutcomeKind, ReplyId, ValueId};
 use std::collections::BTreeMap;
@@ -174,6 +174,18 @@ fn first_write(ops: &Ops, value: Option<i64>) -> Option<usize> {
     (0..ops.len()).filter(|i| ops[*i].call == wanted).min_by_key(|i| ops[*i].inv)
 }
 
+/// The first write of the value in the whole history, of which the ops told about are only what had begun by the read.
+fn asked_later<'a>(story: &Story<'a>, read: usize, value: Option<i64>) -> Option<Op<'a>> {
+    let me = story.op(read);
+    let writes = |op: &Op<'_>| {
+        op.key() == me.key()
+            && op.f() == "write"
+            && op.kind() != OutcomeKind::Fail
+            && story.history.values().int(op.arg()) == value
+    };
+    story.history.ops().find(writes)
+}
+
 /// The op that made sure first, before the read completed, that the level is above what the read returned.
 fn above(ops: &Ops, read: usize, value: Option<i64>) -> Option<usize> {
     let over = |op: &Timed<MaxRegister>| match (op.call, seen(op)) {
@@ -190,7 +202,7 @@ fn core(ops: &Ops, read: usize) -> Vec<usize> {
     let mut core = vec![read];
     let write = first_write(ops, value);
     core.extend(write);
-    if value.is_some() && write.is_none_or(|w| ops[w].inv > ops[read].res) {
+    if value.is_some() && write.is_none_or(|w| precedes(ops[read].res, ops[w].inv)) {
         return core;
     }
     if let Some(higher) = above(ops, read, value) {
@@ -228,25 +240,29 @@ impl Bind for MaxRegister {
         let (shown, write) = (number(value), first_write(ops, value));
         let head = format!("{} is not linearizable: {} returned {shown}", story.subject(), story.full(read));
         let (pattern, mut words) = match (write, above(ops, read, value)) {
-            (None, _) if value.is_some() => (
-                "thin-air read",
-                vec![
-                    format!("{head}, which nobody wrote."),
-                    "No call that succeeded or may have succeeded writes it.".into(),
-                ],
-            ),
-            (Some(w), _) if ops[w].inv > ops[read].res => (
-                "future read",
-                vec![
-                    format!("{head} before anybody had asked to write it."),
-                    format!(
-                        "{} was invoked {} after {} had completed.",
-                        capital(&story.full(w)),
-                        story.gap(read, w),
-                        story.short(read)
-                    ),
-                ],
-            ),
+            (None, _) if value.is_some() => match asked_later(story, read, value) {
+                None => (
+                    "thin-air read",
+                    vec![
+                        format!("{head}, which nobody wrote."),
+                        "No call that succeeded or may have succeeded writes it.".into(),
+                    ],
+                ),
+                Some(later) => (
+                    "future read",
+                    vec![
+                        format!("{head} before anybody had asked to write it."),
+                        format!(
+                            "{} was invoked {} after {} had completed.",
+                            capital(&super::story::full(&later, story.history)),
+                            super::story::span(
+                                later.invoked().saturating_sub(story.op(read).completed().unwrap_or(0))
+                            ),
+                            story.short(read)
+                        ),
+                    ],
+                ),
+            },
             (write, Some(higher)) => {
                 let top = match ops[higher].call {
                     MaxCall::Write(x) => format!("{} of {x} had completed", story.full(higher)),
@@ -256,7 +272,7 @@ impl Bind for MaxRegister {
                         number(seen(&ops[higher]).flatten())
                     ),
                 };
-                match write.filter(|_| ops[higher].res >= ops[read].inv) {
+                match write.filter(|_| !precedes(ops[higher].res, ops[read].inv)) {
                     None => (
                         "stale read",
                         vec![

@@ -110,13 +110,18 @@ impl<K: Slot> Slots<K> {
         self.slots.len() * size_of::<K>()
     }
 
+    /// Beyond seven tenths, probes become long.
+    fn is_full(&self) -> bool {
+        self.used * 10 >= self.slots.len() * 7
+    }
+
     fn contains(&self, key: &K) -> bool {
         if self.used == 0 {
             return false;
         }
         let mask = self.slots.len() - 1;
         let home = key.hash() & mask;
-        let replacing = self.slots.len() * 2 > self.most && self.used * 10 >= self.slots.len() * 7;
+        let replacing = self.is_full() && self.slots.len() == self.most;
         if replacing && self.slots[home ^ 1] == *key {
             return true;
         }
@@ -132,8 +137,8 @@ impl<K: Slot> Slots<K> {
     }
 
     fn insert(&mut self, key: K) -> bool {
-        if self.used * 10 >= self.slots.len() * 7 {
-            if self.slots.len() * 2 > self.most {
+        if self.is_full() {
+            if self.slots.len() == self.most {
                 return self.replace(key);
             }
             self.grow();
@@ -158,8 +163,10 @@ impl<K: Slot> Slots<K> {
         if self.slots[home] == key || self.slots[home ^ 1] == key {
             return false;
         }
-        self.slots[home ^ 1] = self.slots[home];
-        self.slots[home] = key;
+        // The newer one of a pair stands first, whichever of the two its key calls home.
+        let pair = home & !1;
+        self.slots[pair + 1] = self.slots[pair];
+        self.slots[pair] = key;
         true
     }
 
@@ -199,6 +206,79 @@ mod tests {
             assert!((0..200_000).filter(|i| small.contains(&key(*i))).count() > 500);
             assert!((100_000..200_000).all(|i| !small.contains(&key(i))));
         }
+    }
+
+    fn filled(bytes: u64, width: u32, keys: u32) -> Memo {
+        let mut memo = Memo::new(bytes, width);
+        (0..keys).for_each(|i| assert!(memo.insert(key(i))));
+        memo
+    }
+
+    #[test]
+    fn it_doubles_at_seven_tenths() {
+        for (width, size) in [(32, 16), (33, 32)] {
+            let after = |keys| filled(1 << 20, width, keys).bytes() / size;
+            assert_eq!([0, 180, 181, 359, 360, 717, 718].map(after), [256, 256, 512, 512, 1024, 1024, 2048]);
+        }
+    }
+
+    #[test]
+    fn it_grows_to_the_largest_power_of_two_within_its_bytes() {
+        for (width, size) in [(32, 16), (33, 32)] {
+            for (slots, most) in [(1, 1024), (1024, 1024), (2047, 1024), (2048, 2048), (5000, 4096)] {
+                assert_eq!(filled(slots * size, width, 10_000).bytes() as u64, most * size, "{slots}");
+            }
+        }
+    }
+
+    /// At its limit each key belongs to one of 512 pairs, of which the older one goes: the last two are always there.
+    #[test]
+    fn at_its_limit_it_forgets_the_older_of_two() {
+        for (width, size) in [(32, 16), (33, 32)] {
+            let mut memo = filled(1024 * size, width, 717);
+            assert!((0..717).all(|i| memo.contains(&key(i))), "full is not yet beyond the limit");
+            for i in 717..30_000 {
+                assert!(memo.insert(key(i)));
+                assert!(memo.contains(&key(i)) && !memo.insert(key(i)), "{i}");
+                assert!(memo.contains(&key(i - 1)), "{i}");
+                assert!(!memo.contains(&key(i + 1)), "{i}");
+            }
+            assert_eq!(memo.bytes() as u64, 1024 * size);
+            // After 60 others hardly a pair has met two of them.
+            let young = (29_940..30_000).filter(|i| memo.contains(&key(*i))).count();
+            assert!(young >= 58, "{young} of the last 60");
+            let known = (0..30_000).filter(|i| memo.contains(&key(*i))).count();
+            assert!(known > 900 && known <= 1024, "{known} of 1024");
+        }
+    }
+
+    /// Of both kinds of key, each part alone spreads over the table. At random, 4 096 keys hit 63 in 100 of as many slots.
+    #[test]
+    fn keys_spread_whatever_part_differs() {
+        fn hit(hash: impl Fn(u32) -> usize) -> usize {
+            let mut slots = vec![false; 4_096];
+            (0..4_096).for_each(|i| slots[hash(i) & 4_095] = true);
+            slots.into_iter().filter(|s| *s).count()
+        }
+        let base = Key { mask: 5, hi: 6, state: 7, infos: 8, more: 0 };
+        let parts: [fn(Key, u32) -> Key; 5] = [
+            |k, i| Key { mask: i as u128, ..k },
+            |k, i| Key { hi: i, ..k },
+            |k, i| Key { state: i, ..k },
+            |k, i| Key { infos: i, ..k },
+            |k, i| Key { mask: (i as u128) << 12, ..k },
+        ];
+        for (n, part) in parts.into_iter().enumerate() {
+            let hits = hit(|i| narrow(&part(base, i)).hash());
+            assert!(hits > 2_300, "narrow, part {n}: {hits}");
+            let hits = hit(|i| part(base, i).hash());
+            assert!(hits > 2_300, "wide, part {n}: {hits}");
+        }
+        assert!(
+            hit(|i| Key { mask: (i as u128) << 100, ..base }.hash()) > 2_300,
+            "the upper half of the mask"
+        );
+        assert!(hit(|i| Key { more: i, ..base }.hash()) > 2_300, "what is beyond the mask");
     }
 
     #[test]

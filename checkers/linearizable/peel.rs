@@ -23,7 +23,7 @@ pub fn peel(all: &[Stay], end: u32, boundaries: &[u32]) -> Peeled {
         turn: (0..all.len() as u32).map(|k| all.len() as u32 + k).collect(),
         stuck: Vec::new(),
     };
-    let mut bounds = Instants::new(end + 1);
+    let mut bounds = Instants::new(end);
     boundaries.iter().for_each(|b| bounds.insert(*b));
     let mut depth = Depth::new(all, end);
     let mut windows = Windows::new(all, end);
@@ -105,7 +105,8 @@ impl Depth {
     /// Adds to `from..to`.
     fn add(&mut self, from: u32, to: u32, x: i32) {
         let (mut low, mut high) = (from as usize + self.width, to as usize + self.width);
-        let (first, last) = (low, high - 1);
+        // Whatever is changed on either side hangs on the path of its edge.
+        let (first, last) = (low, high);
         while low < high {
             if low & 1 == 1 {
                 self.tree[low] += x;
@@ -220,6 +221,7 @@ impl Windows {
 struct Instants(Vec<Vec<u64>>);
 
 impl Instants {
+    /// Of instants up to `end`.
     fn new(end: u32) -> Instants {
         let (mut levels, mut n) = (Vec::new(), end as usize);
         loop {
@@ -290,7 +292,8 @@ const EFFORT: usize = 8;
 /// element, those that bar them, and so on, less what can be left out one by one.
 pub fn smallest(all: &[Stay], end: u32, stuck: Vec<u32>) -> Vec<u32> {
     let left: Vec<Stay> = stuck.iter().map(|k| all[*k as usize]).collect();
-    let few = crossing(&left, end).unwrap_or_else(|| thinned(&left, barring(&left, end)));
+    let few = crossing(&left, end)
+        .unwrap_or_else(|| thinned(&left, barring(&left, end), EFFORT * left.len() + 100_000));
     few.into_iter().map(|k| stuck[k as usize]).collect()
 }
 
@@ -353,8 +356,7 @@ fn barring(stays: &[Stay], end: u32) -> Vec<u32> {
 }
 
 /// Leaves out halves, quarters, … single elements as long as what is left is stuck.
-fn thinned(stays: &[Stay], mut set: Vec<u32>) -> Vec<u32> {
-    let mut effort = EFFORT * stays.len() + 100_000;
+fn thinned(stays: &[Stay], mut set: Vec<u32>, mut effort: usize) -> Vec<u32> {
     let mut chunk = set.len().div_ceil(2).max(1);
     loop {
         let (mut at, mut changed) = (0, false);
@@ -480,5 +482,22 @@ mod tests {
             }
         }
         assert!(stuck > 300 && small > 10, "{stuck} stuck, {small} without a crossing pair");
+    }
+
+    /// Three elements that bar each other in a ring, each two of which cross nowhere, and others around them.
+    #[test]
+    fn thinning_ends_with_its_effort() {
+        let stay = |ei, er, di, dr| Stay { put: 0, take: 0, ei, er, di, dr };
+        let ring = [stay(7, 8, 15, 16), stay(2, 7, 10, 14), stay(3, 4, 8, 14)];
+        let mut all: Vec<Stay> = ring.to_vec();
+        for k in 0..9 {
+            all.push(stay(20 + 4 * k, 21 + 4 * k, 23 + 4 * k, 24 + 4 * k));
+        }
+        let set: Vec<u32> = (0..all.len() as u32).collect();
+        let stuck = plainly(&all);
+        let thin = |effort| thinned(&all, set.clone(), effort).len();
+        assert_eq!(stuck.len(), 3, "{stuck:?}");
+        // The ring is in the first half: the first look finds that it cannot go, the second leaves nothing else.
+        assert_eq!([0, 11, 12, 23, 24, 1_000].map(thin), [12, 12, 12, 12, 3, 3]);
     }
 }

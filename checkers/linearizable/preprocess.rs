@@ -1,7 +1,7 @@
 //! What can be left out of a partition without changing its verdict.
 
 use super::hash::Interned;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 
 /// The ops that matter, as indices in the order given: ok ops, and the info ops that something may need.
 ///
@@ -32,10 +32,11 @@ pub fn needed<S: Spec>(spec: &S, ops: &[Timed<S>]) -> Vec<usize> {
     let mut keep: Vec<bool> = ops.iter().map(Timed::is_ok).collect();
     let mut kept: Vec<bool> = vec![false; infos.len()];
     for (k, (sample, members)) in infos.iter().enumerate() {
-        let Some(last) = members.iter().map(|m| ops[*m].inv).min() else { continue };
-        let wanted = |(by, res): &&(usize, u32)| *res > last && spec.wants(&ops[*by], &ops[*sample].call);
-        let until = latest.iter().filter(wanted).map(|l| l.1).max().unwrap_or(0);
-        for m in members.iter().filter(|m| ops[**m].inv < until) {
+        let Some(first) = members.iter().map(|m| ops[*m].inv).min() else { continue };
+        let wanted =
+            |(by, res): &&(usize, u32)| !precedes(*res, first) && spec.wants(&ops[*by], &ops[*sample].call);
+        let Some(until) = latest.iter().filter(wanted).map(|l| l.1).max() else { continue };
+        for m in members.iter().filter(|m| !precedes(until, ops[**m].inv)) {
             keep[*m] = true;
             kept[k] = true;
         }
@@ -48,8 +49,7 @@ pub fn needed<S: Spec>(spec: &S, ops: &[Timed<S>]) -> Vec<usize> {
             if !whole[k] && spec.wants(&ops[infos[by].0], &ops[*sample].call) {
                 whole[k] = true;
                 members.iter().for_each(|m| keep[*m] = true);
-                if !kept[k] && !members.is_empty() {
-                    kept[k] = true;
+                if !std::mem::replace(&mut kept[k], true) {
                     todo.push(k);
                 }
             }

@@ -96,7 +96,11 @@ mod tests {
         assert_eq!(pass(&mut retreat, 368, 500), Some(128));
         assert!(retreat.back(500).is_none());
         assert_eq!(pass(&mut retreat, 500, 517), Some(8));
-        assert_eq!(pass(&mut retreat, 517, 10_000), Some(8));
+        // One that is just as far back as asked for will do.
+        assert_eq!(pass(&mut retreat, 517, 1_024), Some(8));
+        assert_eq!(retreat.back(1_024).map(|b| b.at), Some(960));
+        assert_eq!(pass(&mut retreat, 960, 1_060), Some(8));
+        assert_eq!(pass(&mut retreat, 1_060, 10_000), Some(8));
         assert_eq!((retreat.kept.len(), retreat.bytes()), (KEPT, KEPT * size_of::<usize>()));
     }
 }

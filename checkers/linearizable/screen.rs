@@ -7,7 +7,7 @@
 use super::bind::Bind;
 use super::hash::Map;
 use super::objects::Register;
-use super::spec::Timed;
+use super::spec::{Timed, precedes};
 use history::ValueId;
 
 /// An op that showed a value.
@@ -30,7 +30,7 @@ pub fn stale(spec: &Register, ops: &[Timed<Register>]) -> Option<Vec<usize>> {
     let (mut first, mut second): (Option<Shown>, Option<Shown>) = (None, None);
     let mut next = 0;
     for reader in readers {
-        while let Some(op) = done.get(next).copied().filter(|i| ops[*i].res < ops[reader].inv) {
+        while let Some(op) = done.get(next).copied().filter(|i| precedes(ops[*i].res, ops[reader].inv)) {
             let shown = [spec.makes(&ops[op]), spec.sees(&ops[op])];
             for value in shown.into_iter().flatten() {
                 remember(&mut first, &mut second, Shown { op, inv: ops[op].inv, value });
@@ -43,7 +43,7 @@ pub fn stale(spec: &Register, ops: &[Timed<Register>]) -> Option<Vec<usize>> {
         match (other, last) {
             // Nobody stored it at all.
             (_, Settled::Never) => return Some(vec![reader]),
-            (Some(other), Settled::Before(res)) if res.is_none_or(|res| other.inv > res) => {
+            (Some(other), Settled::Before(res)) if res.is_none_or(|res| precedes(res, other.inv)) => {
                 let mut core = producers.of(value, reader, ops);
                 core.extend([other.op, reader]);
                 return Some(core);
@@ -108,18 +108,18 @@ impl Producers {
     fn settled(&self, value: ValueId, reader: usize, ops: &[Timed<Register>]) -> Option<Settled> {
         let list = self.of.get(&value).map(Vec::as_slice).unwrap_or_default();
         // A cas from v to w is no producer of v; a reader never produces what it saw.
-        let upto = list.partition_point(|p| p.0 < ops[reader].res);
+        let upto = list.partition_point(|p| !precedes(ops[reader].res, p.0));
         match (upto.checked_sub(1), value == self.init) {
             (None, false) => Some(Settled::Never),
             (None, true) => Some(Settled::Before(None)),
             (Some(last), _) => {
-                (list[last].1 < ops[reader].inv).then_some(Settled::Before(Some(list[last].1)))
+                precedes(list[last].1, ops[reader].inv).then_some(Settled::Before(Some(list[last].1)))
             }
         }
     }
 
     fn of(&self, value: ValueId, reader: usize, ops: &[Timed<Register>]) -> Vec<usize> {
         let list = self.of.get(&value).map(Vec::as_slice).unwrap_or_default();
-        list.iter().filter(|p| p.0 < ops[reader].res).map(|p| p.2).collect()
+        list.iter().filter(|p| !precedes(ops[reader].res, p.0)).map(|p| p.2).collect()
     }
 }

@@ -9,7 +9,7 @@
 //! Not here: how a part is judged (`engine.rs`); cuts at other positions, where the frontier engines carry the set.
 
 use super::engine::Decide;
-use super::spec::{Pos, Timed};
+use super::spec::{Pos, Timed, precedes};
 
 /// A part: the object as it was before it (`None`: as at first), and its ops.
 pub struct Segment<S: Decide> {
@@ -31,7 +31,7 @@ pub fn cut<S: Decide>(spec: &S, ops: &[Timed<S>], least: usize) -> Vec<Segment<S
         let op = &ops[*i as usize];
         let begun = at - cuts.last().map_or(0, |c| c.0);
         if begun >= least.max(1)
-            && quiet < op.inv
+            && precedes(quiet, op.inv)
             && let Some(from) = last.alone.and_then(|i| {
                 let op: &Timed<S> = &ops[i as usize];
                 spec.after(&op.call, op.reply.as_ref()?)
@@ -70,7 +70,7 @@ struct Last {
 
 impl Last {
     fn change(&mut self, op: u32, inv: Pos, res: Pos) {
-        self.alone = self.done.is_none_or(|done| done < inv).then_some(op);
+        self.alone = self.done.is_none_or(|done| precedes(done, inv)).then_some(op);
         self.done = self.done.max(Some(res));
     }
 }

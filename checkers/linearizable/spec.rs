@@ -48,6 +48,14 @@ pub type Pos = u32;
 /// The completion of an op that never completed.
 pub const OPEN: Pos = Pos::MAX;
 
+/// Real time: what was invoked at `inv` comes behind what completed at `res` in every order. Where the two share a
+/// position they are concurrent, since nothing shows which was first, and a contradiction must rest on what is shown.
+/// The one place that says so; the verifier and the oracle, which share nothing with what they judge, say it once more.
+#[inline]
+pub fn precedes(res: Pos, inv: Pos) -> bool {
+    res < inv
+}
+
 /// A sequential object.
 ///
 /// One law binds every spec: *forgetting is weaker*. If `step(s, c, Some(r))` is `Some(t)` then so is
@@ -114,8 +122,8 @@ pub trait Spec: Sync {
     }
 }
 
-/// An op as the engines see it. Positions are those of events in one order, so no two ops begin or end at the same one:
-/// the verifier and the oracle take an end and a beginning that touch as concurrent, the engines need not.
+/// An op as the engines see it. Positions of recorded events are all different; where they are not, [`precedes`] says
+/// what that means.
 /// It is *ok* (must be in every order, with this reply) when `res` is a position,
 /// *info* (may take effect once at any time after `inv`, or never) when `res` is [`OPEN`].
 pub struct Timed<S: Spec + ?Sized> {

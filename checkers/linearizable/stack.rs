@@ -42,7 +42,7 @@ impl Spec for Stack {
     type State = Vec<ValueId>;
 
     fn init(&self) -> Vec<ValueId> {
-        Vec::new()
+        vec![]
     }
 
     fn weight(&self, s: &Vec<ValueId>) -> usize {
@@ -136,7 +136,7 @@ fn order(stays: &Stays) -> Result<Vec<usize>, Vec<usize>> {
 struct Placed(u64, u32, usize);
 
 fn key(at: u32, phase: u64, then: u32) -> u64 {
-    (at as u64) << 34 | phase << 32 | then as u64
+    ((at as u64) << 34) + (phase << 32) + then as u64
 }
 
 /// At one instant: pops, the latest pushed first; empty replies; elements pushed and popped at once; pushes, the

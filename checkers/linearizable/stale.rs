@@ -7,7 +7,7 @@
 use super::bind::Bind;
 use super::explain::Claim;
 use super::objects::{Register, RegisterCall, RegisterReply};
-use super::spec::Timed;
+use super::spec::{Timed, precedes};
 use super::story::{Story, capital};
 use history::{OutcomeKind, ValueId};
 
@@ -16,7 +16,8 @@ type Ops<'a> = &'a [Timed<Register>];
 /// A contradiction that ends with `bad`, an ok op.
 pub fn claim(spec: &Register, ops: Ops, bad: usize, story: &Story<'_>) -> Option<Claim<Register>> {
     let value = spec.sees(&ops[bad])?;
-    let made = |i: &usize| *i != bad && ops[*i].inv < ops[bad].res && spec.makes(&ops[*i]) == Some(value);
+    // Nothing makes what it sees.
+    let made = |i: &usize| !precedes(ops[bad].res, ops[*i].inv) && spec.makes(&ops[*i]) == Some(value);
     let producers: Vec<usize> = (0..ops.len()).filter(made).collect();
     let initial = spec.init == value;
     if producers.is_empty() && !initial {
@@ -118,7 +119,7 @@ fn double_cas(
     let _ = spec;
     let shown = story.value(value);
     let source = match (producers, initial) {
-        ([], _) => format!("{shown} is the initial value and nobody stored it again"),
+        ([], _) => format!("{shown} is the initial value and nobody had stored it again"),
         ([one], false) => format!("{shown} was stored once, by {}", story.full(*one)),
         _ => format!("{shown} can have been there {times} times at most"),
     };
@@ -166,19 +167,18 @@ fn overwritten(
     // The moment by which every store of the value had happened, and the op that proves it. A value stored once
     // had been stored when the first op that saw it completed.
     let settled = match (producers, initial) {
-        ([], true) => None,
         ([one], false) => users.chain([*one]).min_by_key(|i| ops[*i].res),
         _ => producers.iter().copied().max_by_key(|i| ops[*i].res),
     };
-    let from = settled.map_or(0, |i| ops[i].res);
     // A value stored once and replaced by a successful cas is gone, whenever it was stored.
     let once = producers.len() + initial as usize == 1;
     let away = |i: &usize| {
         matches!(ops[*i].call, RegisterCall::Cas(old, new) if old == value && new != value)
             && ops[*i].reply == Some(RegisterReply::Done)
     };
-    let replaced =
-        (0..ops.len()).filter(|i| once && away(i) && ops[*i].res < ops[bad].inv).min_by_key(|i| ops[*i].res);
+    let replaced = (0..ops.len())
+        .filter(|i| once && away(i) && precedes(ops[*i].res, ops[bad].inv))
+        .min_by_key(|i| ops[*i].res);
     if let Some(cas) = replaced {
         let mut core = producers.to_vec();
         core.extend([cas, bad]);
@@ -187,7 +187,7 @@ fn overwritten(
         return Some(Claim { pattern, core, also: vec![], groups: vec![], words, of: Default::default() });
     }
     let inside = |i: &usize| {
-        ops[*i].is_ok() && (settled.is_none() || ops[*i].inv > from) && ops[*i].res < ops[bad].inv
+        settled.is_none_or(|s| precedes(ops[s].res, ops[*i].inv)) && precedes(ops[*i].res, ops[bad].inv)
     };
     let other = |v: Option<ValueId>| v.is_some_and(|w| w != value);
     let writer =
@@ -196,7 +196,7 @@ fn overwritten(
         (0..ops.len()).filter(inside).filter(|i| other(spec.sees(&ops[*i]))).min_by_key(|i| ops[*i].res);
     let shown = story.value(value);
     let first = match (producers, settled) {
-        (_, None) => format!("{shown} is the initial value and nobody stored it again"),
+        (_, None) => format!("{shown} is the initial value and nobody had stored it again"),
         ([one], Some(by)) if by == *one => format!("{} completed", capital(&story.making(*one, value))),
         ([one], Some(by)) => {
             format!("{} had taken effect when {} saw it", capital(&story.making(*one, value)), story.full(by))
@@ -223,7 +223,8 @@ fn overwritten(
     core.extend(settled);
     // What a value that was only seen came from, so that the core stands alone.
     if let Some(new) = spec.sees(&ops[between]).filter(|_| pattern == "new/old inversion") {
-        let source = |i: &usize| spec.makes(&ops[*i]) == Some(new) && ops[*i].inv < ops[between].res;
+        let source =
+            |i: &usize| spec.makes(&ops[*i]) == Some(new) && !precedes(ops[between].res, ops[*i].inv);
         let sources: Vec<usize> = (0..ops.len()).filter(source).collect();
         groups.extend(few_or_line(&mut core, &sources, &story.value(new)));
     }
@@ -251,7 +252,7 @@ fn tell_replaced(
     let verb = if story.op(bad).f() == "read" { "returned" } else { "succeeded by finding" };
     let source = match producers {
         [one] => format!("It was stored once only, by {}", story.making(*one, value)),
-        _ => "It is the initial value, and nobody stored it again".into(),
+        _ => "It is the initial value, and nobody had stored it again".into(),
     };
     let words = vec![
         format!(
@@ -351,7 +352,7 @@ pub fn tell(
             let of = |i: usize| spec.makes(&ops[i]).or(spec.sees(&ops[i]));
             if let (Some(x), Some(y)) = (of(*a), of(*b))
                 && x != y
-                && ops[*a].res < ops[*b].inv
+                && precedes(ops[*a].res, ops[*b].inv)
             {
                 words.push(format!(
                     "{} ({}) completed {} before {} ({}) was invoked, so {} came first.",

@@ -4,7 +4,7 @@
 //! used infos and wide windows are interned to four bytes. Not here: which op comes next (`dfs.rs`, `frontier.rs`).
 
 use super::hash::{Interned, Map};
-use super::spec::{OPEN, Pos, Spec, Timed};
+use super::spec::{OPEN, Pos, Spec, Timed, precedes};
 
 /// The state that a step leads to where the object refuses it.
 pub const REFUSED: u32 = u32::MAX;
@@ -157,7 +157,8 @@ impl<'a> Table<'a> {
     /// May another info wait for one of this group, or does the object not say? Else only an ok op can, to which it is
     /// news.
     pub fn awaited(&self, group: u32, wall: Pos) -> bool {
-        let others = || self.waiting[group as usize].iter().any(|h| self.infos[*h as usize].from[0] < wall);
+        let others =
+            || self.waiting[group as usize].iter().any(|h| !precedes(wall, self.infos[*h as usize].from[0]));
         self.waiting.is_empty() || others()
     }
 
@@ -246,9 +247,9 @@ impl<'a> Table<'a> {
             .all(|(group, n)| many.binary_search_by_key(group, |c| c.0).is_ok_and(|at| many[at].1 >= *n))
     }
 
-    /// Of the infos of a group, how many had been invoked before `wall`.
+    /// Of the infos of a group, how many had been invoked by `wall`.
     pub fn ready(&self, group: u32, wall: Pos) -> u32 {
-        self.infos[group as usize].from.partition_point(|p| *p < wall) as u32
+        self.infos[group as usize].from.partition_point(|p| !precedes(wall, *p)) as u32
     }
 
     /// A number for the slots of a window beyond the first 128.
@@ -294,7 +295,7 @@ fn assign_slots(ok: &mut [Ok]) -> u32 {
     for op in ok.iter_mut() {
         debug_assert!(op.res != OPEN);
         while let Some(&Reverse((res, slot))) = ends.peek() {
-            if res > op.inv {
+            if !precedes(res, op.inv) {
                 break;
             }
             ends.pop();

@@ -3,7 +3,7 @@
 //! The ops come from `levels.rs`, which found that they contradict each other; here they only get words.
 
 use super::levels::Leveled;
-use super::spec::Timed;
+use super::spec::{Timed, precedes};
 use super::story::{Story, capital};
 use history::ValueId;
 
@@ -19,15 +19,15 @@ pub fn collection<S: Leveled>(
         core.iter().filter_map(|i| Some((*i, S::added(&ops[*i].call)?))).collect();
     let head = format!("{} is not linearizable:", story.subject());
     let has = |r: usize, v: ValueId| seen(r).is_some_and(|s| s.contains(&v));
-    let before = |a: usize, b: usize| ops[a].res < ops[b].inv;
+    let before = |a: usize, b: usize| precedes(ops[a].res, ops[b].inv);
     let done = |pattern, mut words: Vec<String>, about: usize| {
         words.extend(story.strike(about));
         Some((pattern, words))
     };
     if let ([read], []) = (reads.as_slice(), adds.as_slice()) {
         let words = vec![
-            format!("{head} {} returned an element that nobody added.", story.full(*read)),
-            "No call that succeeded or may have succeeded adds it.".into(),
+            format!("{head} {} returned an element that nobody had added.", story.full(*read)),
+            "No call that succeeded or may have succeeded adds it before that.".into(),
         ];
         return done("thin-air read", words, *read);
     }

@@ -20,7 +20,7 @@ use super::explain::Story;
 use super::hash::Map;
 use super::objects::{Register, RegisterCall, RegisterReply};
 use super::register;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 use super::story::capital;
 use history::{History, Op, OutcomeKind, ReplyId, Value, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -258,7 +258,8 @@ impl<'a> Parts<'a> {
             let ops = &order[stretch];
             let first = ops.iter().copied().min_by_key(|i| self.ops[*i].res)?;
             let last = ops.iter().copied().max_by_key(|i| self.ops[*i].inv)?;
-            (self.ops[first].res < op.inv && self.ops[last].inv > op.res).then(|| vec![first, append, last])
+            (precedes(self.ops[first].res, op.inv) && precedes(op.res, self.ops[last].inv))
+                .then(|| vec![first, append, last])
         })
     }
 
@@ -366,9 +367,10 @@ impl Bind for Text {
         let text = seen(&ops[bad])?;
         let head =
             format!("{} is not linearizable: {} returned {}", story.subject(), story.full(bad), short(text));
-        let replaced = |i: usize| order.iter().any(|p| is_put(&ops[*p]) && ops[*p].res > ops[i].inv);
+        let replaced =
+            |i: usize| order.iter().any(|p| is_put(&ops[*p]) && !precedes(ops[*p].res, ops[i].inv));
         let missing = |i: &usize| {
-            let early = !is_put(&ops[*i]) && ops[*i].res < ops[bad].inv && !replaced(*i);
+            let early = !is_put(&ops[*i]) && precedes(ops[*i].res, ops[bad].inv) && !replaced(*i);
             early && part(&ops[*i]).is_some_and(|p| !text.contains(&**p))
         };
         let (pattern, mut words) = match (order.as_slice(), order.iter().find(|i| missing(i))) {
@@ -376,7 +378,7 @@ impl Bind for Text {
                 "thin-air read",
                 vec![
                     format!("{head}, which is not made of what was put and appended."),
-                    "No call that succeeded or may have succeeded adds the rest of it.".into(),
+                    "No call that succeeded or may have succeeded adds the rest of it before that.".into(),
                 ],
             ),
             (_, Some(lost)) => (

@@ -11,7 +11,7 @@ use super::bind::{Bind, Taken, show_all, unknown};
 use super::engine::{Decide, Decision, Refuted};
 use super::explain::Story;
 use super::hash::Map;
-use super::spec::{Spec, Timed};
+use super::spec::{Spec, Timed, precedes};
 use super::story::capital;
 use history::{History, Op, OutcomeKind, ReplyId, ValueId};
 
@@ -97,7 +97,7 @@ impl Bind for UniqueIds {
                 story.value(id),
                 story.full(*a)
             ),
-            match ops[*a].res < ops[*b].inv {
+            match precedes(ops[*a].res, ops[*b].inv) {
                 true => format!(
                     "{} had completed {} before {} began.",
                     capital(&story.short(*a)),

@@ -852,6 +852,9 @@ fn earliest<S: Kind>() {
     assert_eq!(no(&ops), [2, 3, 4]);
     ops[4] = take(5, 14);
     assert_eq!(no(&ops), [1, 0]);
+    // Taken three times: the first call that was one too many.
+    ops = vec![ok(S::add(5), S::DONE, 0, 1), ok(S::REMOVE, S::taken(5), 2, 9), take(5, 3), take(5, 5)];
+    assert_eq!(no(&ops), [0, 1, 2]);
     // Where an element was put in twice nothing else is looked at.
     let twice = |i: u32| ok::<S>(S::add(1), S::DONE, 40 + i, 41 + i);
     ops = vec![take(8, 10), take(7, 0), take(9, 20), twice(0), twice(2)];

@@ -99,6 +99,14 @@ const DECIDED: &[(&str, &str, &str, &str)] = &[
         "p0 push s 1 |-|\n p0 push s 2    |-|\n p1 pop s       |-?\n p2 pop s 1        |-|",
     ),
     ("queue", "decider", "invalid", "p0 enqueue q 1 |--|\n p1 dequeue q nil    |--|"),
+    // Somebody may have taken it, but not by then.
+    (
+        "queue",
+        "decider",
+        "invalid",
+        "p0 enqueue q 1 |--|\n p1 dequeue q nil    |--|\n p2 dequeue q            |-?",
+    ),
+    ("queue", "decider", "valid", "p0 dequeue q |-?"),
     ("queue", "sweep", "invalid", "p0 enqueue q 1 |--|\n p1 enqueue q 1 |--|\n p1 dequeue q 7       |--|"),
     ("queue", "dfs", "valid", "p0 enqueue q 1 |--|\n p1 enqueue q 1 |--|\n p1 dequeue q 1       |--|"),
     ("stack", "decider", "valid", "p0 push s 1 |--|\n p1 pop s 1    |--|"),
@@ -124,6 +132,64 @@ fn whoever_can_decides() {
         let findings = Linearizable::of(object).check(&history, &Budget::default());
         assert_eq!(findings.worst().unwrap().word(), *word, "{notation}");
         assert_eq!(findings.measured["engines"], serde_json::json!({ *by: 1 }), "{notation}");
+    }
+}
+
+/// What no such object answers: the deciders leave it to the search, which finds nothing that fits.
+#[test]
+fn strange_answers_are_left_to_the_search() {
+    use checkers::linearizable::max_register::{MaxCall::*, MaxRegister, MaxReply::*};
+    let says = |call, reply| {
+        let ops = [Timed::<MaxRegister> { call, reply: Some(reply), inv: 0, res: 1 }];
+        (MaxRegister.decide(&ops).is_some(), decide_needed(&MaxRegister, &ops, &Limits::default()).is_no())
+    };
+    assert_eq!(says(Write(1), Done), (true, false));
+    assert_eq!(says(Read, Largest(None)), (true, false));
+    assert_eq!(says(Read, Largest(Some(1))), (true, true));
+    assert_eq!(says(Write(1), Largest(Some(1))), (false, true));
+    assert_eq!(says(Read, Done), (false, true));
+}
+
+#[test]
+fn closed_forms_know_what_is_not_theirs() {
+    use checkers::linearizable::objects::*;
+    let counts = |call, reply: Option<CounterReply>| {
+        let res = if reply.is_some() { 1 } else { checkers::linearizable::spec::OPEN };
+        Counter.decide(&[Timed { call, reply, inv: 0, res }]).is_some()
+    };
+    assert!(counts(CounterCall::Read, None), "what a read without an answer saw is nobody's business");
+    assert!(counts(CounterCall::Add(1), None) && counts(CounterCall::Add(1), Some(CounterReply::Done)));
+    assert!(!counts(CounterCall::Add(2), None) && !counts(CounterCall::Read, Some(CounterReply::Done)));
+    assert!(!counts(CounterCall::Add(1), Some(CounterReply::Sum(1))));
+    let whole = |call, reply| {
+        let op = Timed::<WholeSet> { call, reply: Some(reply), inv: 0, res: 1 };
+        WholeSet.decide(&[op]).is_some()
+    };
+    assert!(
+        whole(SetCall::Add(ValueId(1)), SetReply::Done) && whole(SetCall::Read, SetReply::Members(vec![]))
+    );
+    assert!(!whole(SetCall::Add(ValueId(1)), SetReply::Was(false)));
+    assert!(!whole(SetCall::Remove(ValueId(1)), SetReply::Done));
+    assert!(!whole(SetCall::Has(ValueId(1)), SetReply::Done));
+}
+
+/// An explanation is told three orders at most.
+#[test]
+fn of_the_orders_that_got_furthest_three_are_kept() {
+    let write = |i| Timed::<Register> {
+        call: RegisterCall::Write(ValueId(i)),
+        reply: Some(RegisterReply::Done),
+        inv: i,
+        res: 10 + i,
+    };
+    let unseen = Some(RegisterReply::Value(ValueId(9)));
+    let read = Timed { call: RegisterCall::Read, reply: unseen, inv: 20, res: 21 };
+    for n in 1..5 {
+        let ops: Vec<Timed<Register>> = (0..n).map(write).chain([read.clone()]).collect();
+        let limits = Limits { furthest: true, ..Limits::default() };
+        let furthest = checkers::linearizable::dfs::search(&Register::default(), &ops, &limits).furthest;
+        assert_eq!(furthest.len(), [1, 2, 3, 3][n as usize - 1], "{furthest:?}");
+        assert!(furthest.iter().all(|order| order.len() == n as usize), "{furthest:?}");
     }
 }
 

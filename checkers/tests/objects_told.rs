@@ -195,6 +195,8 @@ const DECOYS: &[(&str, &str)] = &[
         "max-register",
         "p0 write x 9 |--?\n p1 write x 2      |--|\n p2 read x 2            |--|\n p2 read x 9                 |--|",
     ),
+    // What a read that was never answered saw is nobody's business.
+    ("max-register", "p0 write x 9 |--?\n p1 read x       |--?\n p2 read x 9 |--|"),
     // Taken out by a call that was never answered.
     (
         "set",
@@ -317,4 +319,70 @@ fn conditional_txns_of_etcd_are_judged() {
     assert!(judge(&stale).is_invalid());
     let twice = [txn(1, 10, 0, "a", false, 2), txn(2, 20, 0, "b", false, 3)];
     assert!(judge(&twice).is_invalid());
+}
+
+/// What states are called, and why a call cannot come next in one.
+#[test]
+fn states_and_refusals() {
+    use checkers::linearizable::bind::Bind;
+    use checkers::linearizable::max_register::{MaxCall, MaxRegister, MaxReply};
+    use checkers::linearizable::objects::*;
+    use checkers::linearizable::priority_queue::{PriorityQueue, PriorityQueueCall, PriorityQueueReply};
+    use checkers::linearizable::spec::Timed;
+    use checkers::linearizable::stack::{Stack, StackCall, StackReply};
+    use history::{History, Value};
+
+    fn says<S: Bind>(spec: &S, history: &History, state: S::State, call: S::Call, reply: S::Reply) -> String {
+        let op = Timed::<S> { call, reply: Some(reply), inv: 0, res: 1 };
+        format!("{}; {}", spec.show(&state, history), spec.refusal(&state, &op, history))
+    }
+
+    let history = text::parse("p0 write x 1 |-|").unwrap();
+    let id = |n: i64| history.values().find(&Value::Int(n)).unwrap();
+    let ids = |n: i64| (1..=n).map(id).collect::<Vec<_>>();
+    let took = |state: Vec<history::ValueId>, v| {
+        says(&Stack, &history, state, StackCall::Pop, StackReply::Took(id(v)))
+    };
+    assert_eq!(took(ids(2), 1), "[1 2]; needs 1, the top is 2");
+    assert_eq!(took(ids(0), 1), "[]; needs 1, the stack is empty");
+    assert_eq!(took(ids(12), 1), "[1 2 3 4 5 6 7 8 9 10 11 12]; needs 1, the top is 12");
+    assert_eq!(took(ids(13), 1), "[1 2 3 4 5 6 7 8 9 10 11 12 … 13 in all]; needs 1, the top is 13");
+    let empty = says(&Stack, &history, ids(1), StackCall::Pop, StackReply::Empty);
+    assert_eq!(empty, "[1]; needs an empty stack, the top is 1");
+    let push = says(&Stack, &history, ids(1), StackCall::Push(id(3)), StackReply::Empty);
+    assert_eq!(push, "[1]; needs an empty stack, the top is 1");
+    let done = says(&Stack, &history, ids(1), StackCall::Pop, StackReply::Done);
+    assert_eq!(done, "[1]; does not fit");
+
+    use PriorityQueueReply as Polled;
+    let poll = |n: i64, reply| {
+        let state = (1..=n).map(|v| (v, 1 + (v == 1) as u32)).collect();
+        says(&PriorityQueue, &history, state, PriorityQueueCall::Poll, reply)
+    };
+    assert_eq!(poll(2, Polled::Took(1)), "[2 1 1]; needs 1, the largest is 2");
+    assert_eq!(poll(0, Polled::Took(1)), "[]; needs 1, it is empty");
+    assert_eq!(poll(11, Polled::Empty), "[11 10 9 8 7 6 5 4 3 2 1 1]; needs it empty, the largest is 11");
+    assert_eq!(poll(12, Polled::Done), "[12 11 10 9 8 7 6 5 4 3 2 1 … 13 in all]; does not fit");
+
+    let element = |state, call, reply| says(&Element, &history, state, call, reply);
+    assert_eq!(
+        element(true, ElementCall::Has, ElementReply::Was(false)),
+        "present; needs it absent, it is present"
+    );
+    assert_eq!(
+        element(false, ElementCall::Remove, ElementReply::Was(true)),
+        "absent; needs it present, it is absent"
+    );
+    assert_eq!(element(false, ElementCall::Has, ElementReply::Done), "absent; does not fit");
+
+    let largest = |state, call, reply| says(&MaxRegister, &history, state, call, reply);
+    assert_eq!(
+        largest(Some(4), MaxCall::Read, MaxReply::Largest(None)),
+        "4; needs nil, the largest value is 4"
+    );
+    assert_eq!(
+        largest(None, MaxCall::Read, MaxReply::Largest(Some(-2))),
+        "nil; needs -2, the largest value is nil"
+    );
+    assert_eq!(largest(Some(4), MaxCall::Read, MaxReply::Done), "4; does not fit, the largest value is 4");
 }

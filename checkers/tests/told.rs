@@ -4,10 +4,19 @@
 #![allow(clippy::disallowed_methods, reason = "a golden file is written when asked to be")]
 
 use checkers::linearizable::{Linearizable, Object};
+use checkers::verdict::Partial;
 use checkers::{Budget, Checker, Verdict};
 use history::text;
 
 const TOLD: &str = include_str!("told.txt");
+
+/// An order that gets no further: each op with the state after it, then who is stuck.
+fn reached(partial: &Partial) -> String {
+    let order = partial.order.iter().zip(&partial.states).map(|(op, state)| format!("#{} to {state}", op.0));
+    let stuck = partial.stuck.iter().map(|s| format!("#{} {}", s.op.0, s.says));
+    let [order, stuck] = [order.collect::<Vec<_>>(), stuck.collect()].map(|all| all.join(", "));
+    format!("  {}; {}\n", if order.is_empty() { "at first" } else { &order }, stuck)
+}
 
 /// `# object`, the history, `--`, pattern and sentences: what is behind `--` is said anew.
 fn said_anew(case: &str) -> String {
@@ -22,6 +31,7 @@ fn said_anew(case: &str) -> String {
         let core: Vec<String> = c.core.iter().map(|i| format!("#{}", i.0)).collect();
         said += &format!("{}: {}\n", c.pattern, core.join(" "));
         c.groups.iter().chain(&c.words).for_each(|line| said += &format!("{line}\n"));
+        c.reached.iter().for_each(|partial| said += &reached(partial));
     }
     said
 }

@@ -1,7 +1,9 @@
 //! Small worlds, and random runs of an atomic object: shared by the test files.
 #![allow(dead_code)]
 
+pub mod asked;
 pub mod atomic;
+pub mod golden;
 
 use checkers::linearizable::objects::{Register, RegisterCall, RegisterReply};
 use checkers::linearizable::spec::{OPEN, Spec, Timed};
