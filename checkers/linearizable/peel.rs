@@ -487,7 +487,7 @@ mod tests {
     /// Three elements that bar each other in a ring, each two of which cross nowhere, and others around them.
     #[test]
     fn thinning_ends_with_its_effort() {
-        let stay = |ei, er, di, dr| Stay { put: 0, take: 0, ei, er, di, dr };
+        let stay = |ei, er, di, dr| Stay { put: 0, take: 0, rank: 0, ei, er, di, dr };
         let ring = [stay(7, 8, 15, 16), stay(2, 7, 10, 14), stay(3, 4, 8, 14)];
         let mut all: Vec<Stay> = ring.to_vec();
         for k in 0..9 {
