@@ -23,6 +23,7 @@ pub mod hash;
 pub mod holds;
 pub mod increments;
 pub mod initial;
+mod late_start;
 pub mod lazy;
 pub mod levels;
 pub mod max_register;

@@ -3,11 +3,13 @@
 //! Failed ops certainly did not happen and are left out at the door. A call that the object does not know is an
 //! error, never silently dropped.
 
+use super::dfs::Limits;
 use super::engine::{Decide, Decision};
 use super::explain::{Claim, Story};
 use super::levels;
 use super::objects::*;
 use super::spec::{Spec, Timed};
+use crate::verdict::Counterexample;
 use history::{History, Op, OutcomeKind, ReplyId, Value, ValueId};
 use std::collections::VecDeque;
 
@@ -36,6 +38,13 @@ pub trait Bind: Decide {
         story: &Story<'_>,
     ) -> Option<(&'static str, Vec<String>)> {
         let _ = (ops, core, story);
+        None
+    }
+
+    /// A contradiction among the last ops alone, whatever the object held before them. `None`: there is none, or nobody
+    /// knows how to ask.
+    fn late(&self, ops: &[Timed<Self>], story: &Story<'_>, limits: &Limits) -> Option<Counterexample> {
+        let _ = (ops, story, limits);
         None
     }
 
@@ -124,6 +133,10 @@ impl Bind for Register {
         story: &Story<'_>,
     ) -> Option<(&'static str, Vec<String>)> {
         super::stale::tell(self, ops, core, story)
+    }
+
+    fn late(&self, ops: &[Timed<Self>], story: &Story<'_>, limits: &Limits) -> Option<Counterexample> {
+        super::late_start::late(ops, story, limits)
     }
 
     fn still(&self, ops: &[Timed<Self>]) -> Option<String> {

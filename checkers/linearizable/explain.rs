@@ -102,15 +102,19 @@ fn first_bad<S: Bind>(spec: &S, ops: &[Timed<S>], limits: &Limits) -> (Pos, Opti
     }
 }
 
-struct Finder<'a, S: Bind> {
-    spec: &'a S,
-    ops: &'a [Timed<S>],
-    story: &'a Story<'a>,
-    limits: &'a Limits,
+/// Looks for a contradiction among the ops of one partition, and tells it.
+pub(super) struct Finder<'a, S: Bind> {
+    pub spec: &'a S,
+    pub ops: &'a [Timed<S>],
+    pub story: &'a Story<'a>,
+    pub limits: &'a Limits,
 }
 
 /// Steps of the shrinker, all tries together, before it stops where it is.
 const SHRINKING: u64 = 50_000_000;
+
+/// Lines that a reader takes in at a glance: a contradiction of no more is not made smaller still.
+const FEW: usize = 12;
 
 impl<S: Bind> Finder<'_, S> {
     fn find(&self, bad: Option<usize>) -> Result<Counterexample, Why> {
@@ -155,7 +159,25 @@ impl<S: Bind> Finder<'_, S> {
         Some(told)
     }
 
+    /// The smaller of two: the last ops alone, where the object knows how to ask, or whatever is left of all.
     fn shrunk(&self) -> Result<Counterexample, Why> {
+        let lines = |c: &Counterexample| c.core.len() + c.groups.len();
+        let late = self.spec.late(self.ops, self.story, self.limits);
+        if let Some(late) = &late {
+            let at = |id: &OpId| self.story.ids.iter().position(|i| i == id);
+            let core: Vec<usize> = late.core.iter().filter_map(at).collect();
+            if let Some(told) = self.latest_first(&core).into_iter().find_map(|i| self.claimed(i)) {
+                return Ok(told);
+            }
+        }
+        if let Some(late) = late.as_ref().filter(|c| lines(c) <= FEW) {
+            return Ok(late.clone());
+        }
+        let whole = self.shrunk_whole()?;
+        Ok(late.filter(|late| lines(late) < lines(&whole)).unwrap_or(whole))
+    }
+
+    fn shrunk_whole(&self) -> Result<Counterexample, Why> {
         let small = shrink(self.spec, self.ops, SHRINKING);
         if !refutes(self.spec, &small.ops) {
             return Err(Why::Disagreement);
@@ -165,7 +187,10 @@ impl<S: Bind> Finder<'_, S> {
                 return Ok(told);
             }
         }
-        let told = self.spec.tell(self.ops, &small.kept, self.story);
+        // What is only possible now has no times that a story could rest on.
+        let mut ops = self.ops.to_vec();
+        small.demoted.iter().for_each(|i| ops[*i] = ops[*i].forgotten());
+        let told = self.spec.tell(&ops, &small.kept, self.story);
         let (pattern, words) = told.unwrap_or(("no order exists", Vec::new()));
         let mut counterexample = self.counterexample(pattern, small.kept, &small.demoted, words);
         counterexample.reached = self.reached(&small.ops, &counterexample.core);
@@ -175,7 +200,7 @@ impl<S: Bind> Finder<'_, S> {
         Ok(counterexample)
     }
 
-    fn counterexample(
+    pub fn counterexample(
         &self,
         pattern: &str,
         mut core: Vec<usize>,
@@ -259,7 +284,7 @@ impl<S: Bind> Finder<'_, S> {
     }
 
     /// When no pattern fits: how far an order gets, and what stops it.
-    fn plain_words(&self, c: &Counterexample) -> Vec<String> {
+    pub fn plain_words(&self, c: &Counterexample) -> Vec<String> {
         let names: Vec<String> = c.core.iter().map(|i| format!("#{}", i.0)).collect();
         let mut words = vec![format!(
             "{} is not linearizable: no order of {} of its calls explains what the clients saw.",

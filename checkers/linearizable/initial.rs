@@ -191,6 +191,11 @@ pub fn first_value(history: &History, order: &[OpId]) -> Option<Value> {
     }
 }
 
+/// The op as one of a register that may hold anything at first.
+pub fn from_any(op: &Timed<Register>) -> Timed<FromAny> {
+    Timed { call: op.call, reply: op.reply, inv: op.inv, res: op.res }
+}
+
 fn plain(op: &Timed<FromAny>) -> Timed<Register> {
     Timed { call: op.call, reply: op.reply, inv: op.inv, res: op.res }
 }

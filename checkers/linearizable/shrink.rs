@@ -24,7 +24,7 @@ enum Fate {
 }
 
 /// One try may cost this many steps; an unknown answer counts as *not* invalid.
-const A_TRY: Limits = Limits { steps: 400_000, bytes: 64 << 20, furthest: false };
+pub const A_TRY: Limits = Limits { steps: 400_000, bytes: 64 << 20, furthest: false };
 
 /// Shrinks until no single move is left (1-minimal) or `steps` are spent.
 pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut steps: u64) -> Small<S> {

@@ -339,13 +339,19 @@ fn tell_inverted(
     ]
 }
 
-/// Two values that must each precede the other.
+/// Two values that must each precede the other. Of a value that was there twice its times say nothing.
 pub fn tell(
     spec: &Register,
     ops: Ops,
     core: &[usize],
     story: &Story<'_>,
 ) -> Option<(&'static str, Vec<String>)> {
+    let mut made: Vec<ValueId> =
+        core.iter().filter_map(|i| spec.makes(&ops[*i])).chain([spec.init]).collect();
+    made.sort_unstable();
+    if made.windows(2).any(|two| two[0] == two[1]) {
+        return None;
+    }
     let mut words = Vec::new();
     for a in core {
         for b in core {

@@ -1,0 +1,84 @@
+//! A contradiction that begins in mid-run: what had completed before a write is left out, whatever it had left there.
+//!
+//! Lemma. Let t be a position. Leave out every ok op that completed before t, and let those open at t have happened or
+//! not (reply and deadline forgotten). If all ops have an order, what is left has one from *some* first value: let s be
+//! the value behind the last op left out in the order of all. What was invoked at t or later stands behind it, by real
+//! time; so what stands behind it is an order, from s, of all of those and of some of the others. Hence ops that have no
+//! order from any first value prove that the whole has none.
+//! Registers only, whose values at t need not be listed for that ([`initial`] asks for any); t is where an ok write
+//! begins, so that the story starts with a value that is known. The idea is step 2 of the usual way to shrink search
+//! histories: keep a late frontier as proved. Not here: shrinking itself (`shrink.rs`), patterns (`stale.rs`).
+
+use super::dfs::Limits;
+use super::engine::refutes;
+use super::explain::Finder;
+use super::initial::{self, FromAny};
+use super::objects::{Register, RegisterCall};
+use super::shrink::{A_TRY, Small, shrink};
+use super::spec::{Pos, Timed, precedes};
+use super::story::{Story, list};
+use crate::verdict::Counterexample;
+
+/// Steps of the shrinker, all tries together.
+const SHRINKING: u64 = 5_000_000;
+
+/// The ops from a start on (indices), with those open then among the demoted.
+struct Late {
+    kept: Vec<usize>,
+    demoted: Vec<usize>,
+    ops: Vec<Timed<FromAny>>,
+}
+
+fn from(ops: &[Timed<FromAny>], start: Pos) -> Late {
+    let kept: Vec<usize> = (0..ops.len()).filter(|i| !precedes(ops[*i].res, start)).collect();
+    let open = |i: &usize| ops[*i].is_ok() && ops[*i].inv < start;
+    let late = kept.iter().map(|i| if open(i) { ops[*i].forgotten() } else { ops[*i].clone() }).collect();
+    Late { demoted: kept.iter().copied().filter(open).collect(), ops: late, kept }
+}
+
+/// The latest start from which nothing explains the rest, looked for by bisection: what an earlier start leaves is
+/// nearly always refuted where that of a later one is, and a start is only used once it was.
+fn latest(ops: &[Timed<FromAny>]) -> Option<(Pos, Late)> {
+    let write = |o: &&Timed<FromAny>| o.is_ok() && matches!(o.call, RegisterCall::Write(_));
+    let mut starts: Vec<Pos> = ops.iter().filter(write).map(|o| o.inv).collect();
+    starts.sort_unstable();
+    let refuted = |start: Pos| initial::decide(&from(ops, start).ops, &A_TRY).is_no();
+    let found = starts.partition_point(|start| refuted(*start)).checked_sub(1)?;
+    Some((starts[found], from(ops, starts[found])))
+}
+
+/// The contradiction of the latest start, small. `None` where there is no such start, or nothing before it.
+pub fn late(ops: &[Timed<Register>], story: &Story<'_>, limits: &Limits) -> Option<Counterexample> {
+    let all: Vec<Timed<FromAny>> = ops.iter().map(initial::from_any).collect();
+    let (start, late) = latest(&all)?;
+    let before = (0..all.len()).filter(|i| precedes(all[*i].res, start)).count();
+    let first = (0..all.len()).find(|i| all[*i].inv == start && all[*i].is_ok())?;
+    if before == 0 {
+        return None;
+    }
+    let Small { kept, demoted, ops: small } = shrink(&FromAny, &late.ops, SHRINKING);
+    if !refutes(&FromAny, &small) {
+        return None;
+    }
+    let kept: Vec<usize> = kept.into_iter().map(|i| late.kept[i]).collect();
+    let mut weak: Vec<usize> = demoted.into_iter().map(|i| late.kept[i]).collect();
+    weak.extend(late.demoted.into_iter().filter(|i| kept.contains(i)));
+    let finder = Finder { spec: &FromAny, ops: &all, story, limits };
+    let mut told = finder.counterexample("no order exists", kept.clone(), &weak, Vec::new());
+    told.words = finder.plain_words(&told);
+    let name = |i: &usize| format!("#{}", story.ids[*i].0);
+    let open: Vec<String> = kept.iter().filter(|i| !ops[**i].is_ok()).map(name).collect();
+    if !open.is_empty() {
+        let says = match open.len() {
+            1 => "was never answered: it may have happened once, at any time after it was asked",
+            _ => "were never answered: each may have happened once, at any time after it was asked",
+        };
+        told.words.push(format!("{} {says}.", list(&open)));
+    }
+    let calls = if before == 1 { "call that was answered" } else { "calls that were answered" };
+    told.groups.push(format!(
+        "{before} other {calls} had completed before {} began: whatever value they left, it does not help",
+        story.short(first)
+    ));
+    Some(told)
+}
