@@ -1,21 +1,21 @@
-//! A contradiction that begins in mid-run: what had completed before a write is left out, whatever it had left there.
+//! A contradiction that begins in mid-run: what had completed before some op is left out, whatever it had left there.
 //!
 //! Lemma. Let t be a position. Leave out every ok op that completed before t, and let those open at t have happened or
 //! not (reply and deadline forgotten). If all ops have an order, what is left has one from *some* first value: let s be
 //! the value behind the last op left out in the order of all. What was invoked at t or later stands behind it, by real
 //! time; so what stands behind it is an order, from s, of all of those and of some of the others. Hence ops that have no
 //! order from any first value prove that the whole has none.
-//! Registers only, whose values at t need not be listed for that ([`initial`] asks for any); t is where an ok write
-//! begins, so that the story starts with a value that is known. The idea is step 2 of the usual way to shrink search
+//! Registers only, whose values at t need not be listed for that ([`initial`] asks for any); t is where an ok op begins
+//! that shows a value or writes one, so that the story starts with what is known. The idea is step 2 of the usual way to shrink search
 //! histories: keep a late frontier as proved. Not here: shrinking itself (`shrink.rs`), patterns (`stale.rs`).
 
 use super::dfs::Limits;
 use super::engine::refutes;
 use super::explain::Finder;
 use super::initial::{self, FromAny};
-use super::objects::{Register, RegisterCall};
-use super::shrink::{A_TRY, Small, shrink};
-use super::spec::{Pos, Timed, precedes};
+use super::objects::{Register, RegisterCall as Call, RegisterReply as Reply};
+use super::shrink::{A_TRY, Small, shrink_by};
+use super::spec::{Pos, Spec, Timed, precedes};
 use super::story::{Story, list};
 use crate::verdict::Counterexample;
 
@@ -30,8 +30,12 @@ struct Late {
 }
 
 fn from(ops: &[Timed<FromAny>], start: Pos) -> Late {
-    let kept: Vec<usize> = (0..ops.len()).filter(|i| !precedes(ops[*i].res, start)).collect();
-    let open = |i: &usize| ops[*i].is_ok() && ops[*i].inv < start;
+    let begun = |i: &usize| ops[*i].inv < start || !ops[*i].is_ok();
+    // One that may have happened and would change nothing is left out, too.
+    let nothing = |i: &usize| matches!(ops[*i].call, Call::Cas(old, new) if old == new) && begun(i);
+    let late = |i: &usize| !precedes(ops[*i].res, start) && !nothing(i);
+    let kept: Vec<usize> = (0..ops.len()).filter(late).collect();
+    let open = |i: &usize| ops[*i].is_ok() && begun(i);
     let late = kept.iter().map(|i| if open(i) { ops[*i].forgotten() } else { ops[*i].clone() }).collect();
     Late { demoted: kept.iter().copied().filter(open).collect(), ops: late, kept }
 }
@@ -39,8 +43,8 @@ fn from(ops: &[Timed<FromAny>], start: Pos) -> Late {
 /// The latest start from which nothing explains the rest, looked for by bisection: what an earlier start leaves is
 /// nearly always refuted where that of a later one is, and a start is only used once it was.
 fn latest(ops: &[Timed<FromAny>]) -> Option<(Pos, Late)> {
-    let write = |o: &&Timed<FromAny>| o.is_ok() && matches!(o.call, RegisterCall::Write(_));
-    let mut starts: Vec<Pos> = ops.iter().filter(write).map(|o| o.inv).collect();
+    let known = |o: &&Timed<FromAny>| o.is_ok() && o.reply != Some(Reply::Mismatch);
+    let mut starts: Vec<Pos> = ops.iter().filter(known).map(|o| o.inv).collect();
     starts.sort_unstable();
     let refuted = |start: Pos| initial::decide(&from(ops, start).ops, &A_TRY).is_no();
     let found = starts.partition_point(|start| refuted(*start)).checked_sub(1)?;
@@ -56,7 +60,9 @@ pub fn late(ops: &[Timed<Register>], story: &Story<'_>, limits: &Limits) -> Opti
     if before == 0 {
         return None;
     }
-    let Small { kept, demoted, ops: small } = shrink(&FromAny, &late.ops, SHRINKING);
+    // Whatever the first value is, an order stays one without an op that changes nothing.
+    let idle = |op: &Timed<FromAny>| op.reply.is_some_and(|reply| Register::default().idle(&op.call, &reply));
+    let Small { kept, demoted, ops: small } = shrink_by(&FromAny, &late.ops, SHRINKING, idle);
     if !refutes(&FromAny, &small) {
         return None;
     }
@@ -70,8 +76,8 @@ pub fn late(ops: &[Timed<Register>], story: &Story<'_>, limits: &Limits) -> Opti
     let open: Vec<String> = kept.iter().filter(|i| !ops[**i].is_ok()).map(name).collect();
     if !open.is_empty() {
         let says = match open.len() {
-            1 => "was never answered: it may have happened once, at any time after it was asked",
-            _ => "were never answered: each may have happened once, at any time after it was asked",
+            1 => "had no answer by then: it may have happened once, at any time after it was asked",
+            _ => "had no answer by then: each may have happened once, at any time after it was asked",
         };
         told.words.push(format!("{} {says}.", list(&open)));
     }

@@ -27,7 +27,17 @@ enum Fate {
 pub const A_TRY: Limits = Limits { steps: 400_000, bytes: 64 << 20, furthest: false };
 
 /// Shrinks until no single move is left (1-minimal) or `steps` are spent.
-pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut steps: u64) -> Small<S> {
+pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], steps: u64) -> Small<S> {
+    shrink_by(spec, ops, steps, |op| op.reply.as_ref().is_some_and(|reply| spec.idle(&op.call, reply)))
+}
+
+/// The same where `idle` says which ops may be deleted: those without which every order stays one.
+pub fn shrink_by<S: Decide>(
+    spec: &S,
+    ops: &[Timed<S>],
+    mut steps: u64,
+    idle: impl Fn(&Timed<S>) -> bool,
+) -> Small<S> {
     let mut fates = vec![Fate::Whole; ops.len()];
     let mut chunk = ops.len().div_ceil(2).max(1);
     loop {
@@ -39,7 +49,7 @@ pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut steps: u64) -> Small<S>
                 return left(spec, ops, &fates);
             }
             let before = fates.clone();
-            part.iter().for_each(|i| fates[*i] = weaker(spec, &ops[*i]));
+            part.iter().for_each(|i| fates[*i] = if idle(&ops[*i]) { Fate::Gone } else { Fate::Demoted });
             let decided = decide_needed(spec, &apply(ops, &fates).1, &A_TRY);
             steps = steps.saturating_sub(decided.steps.max(ops.len() as u64));
             match decided.is_no() {
@@ -51,13 +61,6 @@ pub fn shrink<S: Decide>(spec: &S, ops: &[Timed<S>], mut steps: u64) -> Small<S>
             return left(spec, ops, &fates);
         }
         chunk = (chunk / 2).max(1);
-    }
-}
-
-fn weaker<S: Decide>(spec: &S, op: &Timed<S>) -> Fate {
-    match &op.reply {
-        Some(reply) if spec.idle(&op.call, reply) => Fate::Gone,
-        _ => Fate::Demoted,
     }
 }
 
