@@ -88,3 +88,64 @@ pub fn late(ops: &[Timed<Register>], story: &Story<'_>, limits: &Limits) -> Opti
     ));
     Some(told)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::oracle;
+    use super::super::spec::OPEN;
+    use super::*;
+    use history::ValueId;
+    use history::rng::Rng;
+
+    /// Up to six ops of three clients with three values, each op of any kind and with any reply.
+    fn drawn(rng: &mut Rng) -> Vec<Timed<Register>> {
+        let value = |rng: &mut Rng| ValueId(rng.below(3) as u32);
+        let mut free = [0u32; 3];
+        let mut ops: Vec<Timed<Register>> = Vec::new();
+        for i in 0..3 + rng.below(4) as u32 {
+            let client = rng.below(3) as usize;
+            let inv = free[client].max(4 * i) + rng.below(4) as u32;
+            let res = inv + 1 + rng.below(9) as u32;
+            let (call, reply) = match rng.below(4) {
+                0 => (Call::Read, Reply::Value(value(rng))),
+                1 => (Call::Cas(value(rng), value(rng)), Reply::Done),
+                2 => (Call::Cas(value(rng), value(rng)), Reply::Mismatch),
+                _ => (Call::Write(value(rng)), Reply::Done),
+            };
+            let info = call != Call::Read && rng.chance(0.25);
+            free[client] = if info { u32::MAX - 99 } else { res + 1 };
+            if inv < 99 {
+                let (reply, res) = if info { (None, OPEN) } else { (Some(reply), res) };
+                ops.push(Timed { call, reply, inv, res });
+            }
+        }
+        ops.sort_by_key(|op| op.inv);
+        ops
+    }
+
+    /// A start is found only where brute force finds no order of the whole, and then for no first value of what is left.
+    #[test]
+    fn what_has_an_order_has_no_late_contradiction() {
+        let mut rng = Rng::new(1, "late");
+        let (mut valid, mut found) = (0, 0);
+        for _ in 0..20_000 {
+            let ops = drawn(&mut rng);
+            let all: Vec<Timed<FromAny>> = ops.iter().map(initial::from_any).collect();
+            let whole = oracle::linearizable(&Register::default(), &ops);
+            valid += (whole == Some(true)) as u32;
+            for start in ops.iter().map(|op| op.inv) {
+                let late = from(&all, start);
+                if initial::decide(&late.ops, &A_TRY).is_no() {
+                    found += 1;
+                    assert_eq!(whole, Some(false), "from {start}: {ops:?}");
+                    assert_eq!(oracle::linearizable(&FromAny, &late.ops), Some(false));
+                }
+            }
+            if let Some((start, _)) = latest(&all) {
+                assert!(all.iter().any(|op| op.is_ok() && op.inv == start));
+                assert_eq!(whole, Some(false), "{ops:?}");
+            }
+        }
+        assert!(valid > 2_000 && found > 2_000, "{valid} valid, {found} starts");
+    }
+}
