@@ -338,8 +338,8 @@ fn agrees<S: Spec>(spec: &S, ops: &[Timed<S>], refuted: &Refuted<S>) -> bool {
     }
 }
 
-/// Does something simpler than the engines refute these ops? Brute force for the few ops that it takes, else the textbook search. A
-/// core beyond its budget counts as refuted: nobody contradicted it.
+/// Does something simpler than the engines refute these ops? Brute force for the few ops that it takes, else the
+/// textbook search. A core beyond its budget counts as refuted: nobody contradicted it.
 pub fn refutes<S: Spec>(spec: &S, core: &[Timed<S>]) -> bool {
     let searched = || reference::linearizable(spec, core, RECHECK, 256 << 20);
     oracle::linearizable(spec, core).or_else(searched) != Some(true)

@@ -6,8 +6,9 @@
 //! time; so what stands behind it is an order, from s, of all of those and of some of the others. Hence ops that have no
 //! order from any first value prove that the whole has none.
 //! Registers only, whose values at t need not be listed for that ([`initial`] asks for any); t is where an ok op begins
-//! that shows a value or writes one, so that the story starts with what is known. The idea is step 2 of the usual way to shrink search
-//! histories: keep a late frontier as proved. Not here: shrinking itself (`shrink.rs`), patterns (`stale.rs`).
+//! that shows a value or writes one, so that the story starts with what is known. The idea is step 2 of the usual way
+//! to shrink search histories: keep a late frontier as proved. Not here: shrinking itself (`shrink.rs`), patterns
+//! (`stale.rs`).
 
 use super::dfs::Limits;
 use super::engine::refutes;

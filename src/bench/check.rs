@@ -325,7 +325,7 @@ impl Bench<'_> {
         let mut wrong =
             wanted.is_some_and(|w| w != ours.verdict && ours.verdict != "unknown" && ours.verdict != "none");
         wrong |= pair.finished()
-            && ["valid", "invalid"].contains(&ours.verdict.as_str())
+            && ours.is_decided()
             && pair.theirs.as_ref().is_some_and(|t| t.verdict != ours.verdict);
         let at_least = if pair.finished() { "" } else { "≥ " };
         let theirs = match &pair.theirs {
@@ -374,9 +374,8 @@ impl Bench<'_> {
                     continue;
                 }
             };
-            let decided_here = ["valid", "invalid"].contains(&ours.verdict.as_str());
             // No floor hangs on how much slower it would have been still. Where ours does not decide it has all its time.
-            let cap = match decided_here && self.args.enough > 0.0 {
+            let cap = match ours.is_decided() && self.args.enough > 0.0 {
                 true => (ours.cpu * self.args.enough).max(1.0).min(self.args.cap),
                 false => self.args.cap,
             };
@@ -384,7 +383,7 @@ impl Bench<'_> {
             let pair = Pair { ours, theirs: Some(theirs) };
             self.row(&name, &pair, Some(if name.ends_with("stale") { "invalid" } else { "valid" }));
             of += 1;
-            match decided_here {
+            match pair.ours.is_decided() {
                 true => {
                     decided += 1;
                     ratios.extend(pair.ratio());

@@ -79,6 +79,13 @@ pub struct Measured {
     pub error: Option<String>,
 }
 
+impl Measured {
+    /// Valid or invalid: neither unknown nor given up.
+    pub fn is_decided(&self) -> bool {
+        ["valid", "invalid"].contains(&self.verdict.as_str())
+    }
+}
+
 impl Job {
     /// Measures it in a new process of this program.
     pub fn run(&self) -> Result<Measured> {
